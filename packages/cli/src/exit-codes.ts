@@ -1,0 +1,6 @@
+/** What the command's exit code says to scripts. */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+} as const;

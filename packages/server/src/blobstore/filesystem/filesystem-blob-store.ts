@@ -1,0 +1,151 @@
+import { constants } from "node:fs";
+import { mkdir, open, opendir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { algorithmOf, DIGEST_ALGORITHMS, type Digest, hexOf } from "@stowage/oci/digest";
+import type { ByteRange } from "@stowage/oci/range";
+import type { UploadId } from "../../registry/upload-id.ts";
+import {
+  type BlobStore,
+  type StorageKey,
+  type StoredObject,
+  UploadLost,
+  type UploadWriter,
+} from "../blob-store.ts";
+import { DiskReserve } from "./disk-reserve.ts";
+import { hasCode, mapFull, syncDirectory } from "./files.ts";
+import { FileWriter } from "./file-writer.ts";
+
+/**
+ * Blobs as plain files below one folder:
+ *
+ *     <root>/
+ *       uploads/<upload id>                       bytes of a session, appended to
+ *       blobs/<algorithm>/<first two hex>/<hex>.<upload id>
+ *                                                 a blob; the upload id is its generation
+ *
+ * A blob file is made by renaming a synced upload, so it is complete from the moment it has its name. The
+ * 512 fan-out folders are made at start, so that a commit has one folder to sync.
+ */
+export class FilesystemBlobStore implements BlobStore {
+  readonly #root: string;
+  readonly #reserve: DiskReserve;
+
+  private constructor(root: string) {
+    this.#root = root;
+    this.#reserve = new DiskReserve(root);
+  }
+
+  /**
+   * Opens or creates a store below `root`.
+   * @throws Error when uploads and blobs are on different filesystems, so that renaming would not be atomic
+   */
+  static async open(root: string): Promise<FilesystemBlobStore> {
+    const uploads = join(root, "uploads");
+    const blobs = join(root, "blobs");
+    await mkdir(uploads, { recursive: true });
+    for (const algorithm of DIGEST_ALGORITHMS) {
+      for (let at = 0; at < 256; at++) {
+        await mkdir(join(blobs, algorithm, at.toString(16).padStart(2, "0")), { recursive: true });
+      }
+      await syncDirectory(join(blobs, algorithm));
+    }
+    await syncDirectory(blobs);
+    await syncDirectory(root);
+    const devices = await Promise.all([
+      stat(uploads),
+      ...DIGEST_ALGORITHMS.map((name) => stat(join(blobs, name))),
+    ]);
+    if (devices.some((found) => found.dev !== devices[0].dev)) {
+      throw new Error(
+        `cannot use data folder "${root}": "uploads" and "blobs" are on different filesystems; wanted one for both`,
+      );
+    }
+    return new FilesystemBlobStore(root);
+  }
+
+  async openUpload(id: UploadId, offset: number): Promise<UploadWriter | null> {
+    await this.#reserve.check();
+    const path = this.#path(this.uploadKey(id));
+    const handle = await mapFull(open(path, constants.O_RDWR | constants.O_CREAT, 0o600));
+    try {
+      const { size } = await handle.stat();
+      if (size < offset) {
+        await handle.close();
+        return null;
+      }
+      if (size > offset) await handle.truncate(offset);
+      return new FileWriter(handle, offset, this.#reserve);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  uploadKey(id: UploadId): StorageKey {
+    return `uploads/${id}` as StorageKey;
+  }
+
+  blobKey(digest: Digest, id: UploadId): StorageKey {
+    const hex = hexOf(digest);
+    return `blobs/${algorithmOf(digest)}/${hex.slice(0, 2)}/${hex}.${id}` as StorageKey;
+  }
+
+  async commitUpload(id: UploadId, key: StorageKey, size: number): Promise<void> {
+    const from = this.#path(this.uploadKey(id));
+    const to = this.#path(key);
+    const moved = (await sizeOf(from)) === null && (await sizeOf(to)) === size;
+    if (!moved) {
+      if ((await sizeOf(from)) !== size) throw new UploadLost();
+      await mapFull(rename(from, to));
+    }
+    await syncDirectory(join(to, ".."));
+  }
+
+  async open(key: StorageKey): Promise<StoredObject | null> {
+    const path = this.#path(key);
+    const file = Bun.file(path);
+    // A missing file has size 0 here, and so has an empty blob: only then it is worth a second question.
+    const size = file.size;
+    if (size === 0 && (await sizeOf(path)) === null) return null;
+    return {
+      size,
+      body: (range?: ByteRange) => (range === undefined ? file : file.slice(range.start, range.end + 1)),
+    };
+  }
+
+  async delete(key: StorageKey): Promise<void> {
+    await rm(this.#path(key), { force: true });
+  }
+
+  async *list(): AsyncIterable<StorageKey> {
+    yield* this.#listFolder("uploads");
+    for (const algorithm of DIGEST_ALGORITHMS) {
+      for (let at = 0; at < 256; at++) {
+        yield* this.#listFolder(`blobs/${algorithm}/${at.toString(16).padStart(2, "0")}`);
+      }
+    }
+  }
+
+  async *#listFolder(folder: string): AsyncIterable<StorageKey> {
+    for await (const entry of await opendir(join(this.#root, folder)))
+      yield `${folder}/${entry.name}` as StorageKey;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Files are opened per request and closed with it.
+  }
+
+  #path(key: StorageKey): string {
+    return join(this.#root, key);
+  }
+}
+
+/** Size of a file in bytes, or null when there is none. */
+async function sizeOf(path: string): Promise<number | null> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,86 @@
+import { algorithmOf, type Digest, hexOf } from "@stowage/oci/digest";
+import type { ByteRange } from "@stowage/oci/range";
+import type { UploadId } from "../registry/upload-id.ts";
+import {
+  type BlobStore,
+  type StorageKey,
+  type StoredObject,
+  UploadLost,
+  type UploadWriter,
+} from "./blob-store.ts";
+
+/** Keeps everything in this process: for tests and `--ephemeral` registries. */
+export class MemoryBlobStore implements BlobStore {
+  readonly #objects = new Map<string, Blob>();
+
+  async openUpload(id: UploadId, offset: number): Promise<UploadWriter | null> {
+    const key = this.uploadKey(id);
+    const held = this.#objects.get(key) ?? new Blob([]);
+    if (held.size < offset) return null;
+    this.#objects.set(key, held.slice(0, offset));
+    return new MemoryWriter((chunks) => {
+      const before = this.#objects.get(key);
+      if (before !== undefined) this.#objects.set(key, new Blob([before, ...chunks]));
+    });
+  }
+
+  uploadKey(id: UploadId): StorageKey {
+    return `uploads/${id}` as StorageKey;
+  }
+
+  blobKey(digest: Digest, id: UploadId): StorageKey {
+    return `blobs/${algorithmOf(digest)}/${hexOf(digest)}.${id}` as StorageKey;
+  }
+
+  async commitUpload(id: UploadId, key: StorageKey, size: number): Promise<void> {
+    const uploadKey = this.uploadKey(id);
+    const blob = this.#objects.get(uploadKey) ?? this.#objects.get(key);
+    if (blob?.size !== size) throw new UploadLost();
+    this.#objects.set(key, blob);
+    this.#objects.delete(uploadKey);
+  }
+
+  async open(key: StorageKey): Promise<StoredObject | null> {
+    const blob = this.#objects.get(key);
+    if (blob === undefined) return null;
+    return {
+      size: blob.size,
+      body: (range?: ByteRange) => (range === undefined ? blob : blob.slice(range.start, range.end + 1)),
+    };
+  }
+
+  async delete(key: StorageKey): Promise<void> {
+    this.#objects.delete(key);
+  }
+
+  async *list(): AsyncIterable<StorageKey> {
+    for (const key of this.#objects.keys()) yield key as StorageKey;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#objects.clear();
+  }
+}
+
+/** Adds what was written to its object when it is synced or disposed, as a file would have it by then. */
+class MemoryWriter implements UploadWriter {
+  readonly #append: (chunks: readonly Blob[]) => void;
+  #chunks: Blob[] = [];
+
+  constructor(append: (chunks: readonly Blob[]) => void) {
+    this.#append = append;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#chunks.push(new Blob([chunk.slice()]));
+  }
+
+  async sync(): Promise<void> {
+    this.#append(this.#chunks);
+    this.#chunks = [];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.sync();
+  }
+}

@@ -1,0 +1,50 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { allowEverybody } from "./auth/authorize.ts";
+import { FilesystemBlobStore } from "./blobstore/filesystem/filesystem-blob-store.ts";
+import type { Settings } from "./config/settings.ts";
+import { type App, createApp } from "./http/app.ts";
+import { startReclaiming } from "./jobs/reclaim.ts";
+import { SqliteMetadata } from "./metadata/sqlite/sqlite-metadata.ts";
+import { FolderLock } from "./metadata/sqlite/folder-lock.ts";
+import type { Log } from "./observe/log.ts";
+import { createRegistry } from "./registry/registry.ts";
+
+export interface System extends AsyncDisposable {
+  readonly app: App;
+}
+
+export interface ComposeOptions {
+  readonly settings: Settings;
+  readonly log: Log;
+  readonly isDraining: () => boolean;
+  /** The metadata cannot be trusted any more: the process must end without answering. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/**
+ * Puts the registry together; the only place that constructs backends. The caller disposes it.
+ * @throws Error when the data folder is in use, belongs to a newer Stowage, or is not one filesystem
+ */
+export async function compose({ settings, log, isDraining, onFatal }: ComposeOptions): Promise<System> {
+  const { dataDir } = settings;
+  await using started = new AsyncDisposableStack();
+  await mkdir(dataDir, { recursive: true });
+  started.use(FolderLock.take(dataDir));
+  const store = started.use(await FilesystemBlobStore.open(dataDir));
+  const metadata = started.use(
+    new SqliteMetadata(join(dataDir, "stowage.sqlite"), { now: Date.now, onFatal }),
+  );
+  started.use(startReclaiming({ metadata, store, log }));
+  const rules = { allowSparse: settings.allowSparse };
+  const registry = createRegistry({ metadata, store, rules, now: Date.now });
+  const app = createApp({
+    registry,
+    authorize: allowEverybody,
+    log,
+    readOnly: settings.readOnly,
+    isDraining,
+  });
+  const running = started.move();
+  return { app, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}

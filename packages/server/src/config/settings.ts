@@ -1,0 +1,209 @@
+import { LOG_LEVELS, type LogLevel } from "../observe/log.ts";
+
+/** Everything that can be set, with parsed values. */
+export interface Settings {
+  readonly hostname: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly dataDir: string;
+  readonly tls: { readonly keyFile: string; readonly certFile: string } | null;
+  readonly readOnly: boolean;
+  readonly allowSparse: boolean;
+  readonly auth: "none" | null;
+  readonly logLevel: LogLevel;
+  readonly logFormat: "text" | "json";
+  /** How long requests in flight may take after SIGTERM, in seconds. */
+  readonly drainSeconds: number;
+}
+
+interface SettingBase {
+  /** Flag without the dashes; the environment variable is STOWAGE_ and this in capitals. */
+  readonly name: string;
+  readonly help: string;
+}
+
+/** One setting: a switch, or an option with its default and what it accepts. */
+export type Setting =
+  | (SettingBase & { readonly kind: "switch" })
+  | (SettingBase & {
+      readonly kind: "option";
+      readonly placeholder: string;
+      readonly fallback: string | null;
+      /** Says what is wanted when `accepts` refuses a value. */
+      readonly wanted: string;
+      readonly accepts: (text: string) => boolean;
+    });
+
+const ADDRESS = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/\s]*)):(\d{1,5})$/;
+
+export const SETTINGS = [
+  option(
+    "addr",
+    "HOST:PORT",
+    "127.0.0.1:5000",
+    "address to listen on",
+    "HOST:PORT, [IPV6]:PORT or :PORT",
+    (text) => {
+      const match = ADDRESS.exec(text);
+      return match !== null && Number(match[3]) <= 65_535;
+    },
+  ),
+  option("data-dir", "DIR", "stowage-data", "folder for metadata and blobs", "a path", (text) => text !== ""),
+  option(
+    "tls-cert",
+    "FILE",
+    null,
+    "certificate chain (PEM); needs --tls-key",
+    "a path",
+    (text) => text !== "",
+  ),
+  option("tls-key", "FILE", null, "private key (PEM); needs --tls-cert", "a path", (text) => text !== ""),
+  option(
+    "auth",
+    "none",
+    null,
+    "who may do what; `none`: everybody everything",
+    "none",
+    (text) => text === "none",
+  ),
+  option("log-level", "LEVEL", "info", "least severity to log", LOG_LEVELS.join(", "), (text) =>
+    LOG_LEVELS.some((level) => level === text),
+  ),
+  option(
+    "log-format",
+    "FORMAT",
+    "json",
+    "text or json",
+    "text or json",
+    (text) => text === "text" || text === "json",
+  ),
+  option(
+    "drain-seconds",
+    "N",
+    "30",
+    "time for requests in flight after SIGTERM",
+    "a whole number up to 3600",
+    (text) => /^\d{1,4}$/.test(text) && Number(text) <= 3_600,
+  ),
+  toggle("read-only", "refuse pushes and deletions"),
+  toggle("allow-sparse", "accept manifests whose content is not in the registry"),
+] as const satisfies readonly Setting[];
+
+/** What was said on the command line and in the environment. */
+export interface SettingSources {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export type SettingsResult =
+  | { readonly ok: true; readonly settings: Settings }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** Reads the settings: flags win over environment variables, those over defaults. All problems are reported at once. */
+export function readSettings({ args, env }: SettingSources): SettingsResult {
+  const problems: string[] = [];
+  const flags = readFlags(args, problems);
+  const values = new Map<string, string>();
+  for (const setting of SETTINGS) {
+    const value = readValue(setting, flags, env, problems);
+    if (value !== null) values.set(setting.name, value);
+  }
+  const settings = toSettings(values, problems);
+  return problems.length === 0 ? { ok: true, settings } : { ok: false, problems };
+}
+
+/** Name of the environment variable of a setting. */
+export function environmentName(setting: SettingBase): string {
+  return `STOWAGE_${setting.name.toUpperCase().replaceAll("-", "_")}`;
+}
+
+function readFlags(args: readonly string[], problems: string[]): ReadonlyMap<string, string> {
+  const flags = new Map<string, string>();
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at] ?? "";
+    const [, name = "", inline] = /^--([a-z0-9-]+)(?:=(.*))?$/s.exec(arg) ?? [];
+    const setting = SETTINGS.find((candidate) => candidate.name === name);
+    if (setting === undefined) {
+      problems.push(`unknown argument "${arg}"; see \`stowage serve --help\``);
+      continue;
+    }
+    if (setting.kind === "switch") {
+      flags.set(name, inline ?? "true");
+      continue;
+    }
+    const value = inline ?? args[++at];
+    if (value === undefined) problems.push(`--${name} has no value; wanted ${setting.wanted}`);
+    else flags.set(name, value);
+  }
+  return flags;
+}
+
+function readValue(
+  setting: Setting,
+  flags: ReadonlyMap<string, string>,
+  env: SettingSources["env"],
+  problems: string[],
+): string | null {
+  const variable = environmentName(setting);
+  const flag = flags.get(setting.name);
+  const text = flag ?? env[variable];
+  if (text === undefined) return setting.kind === "switch" ? null : setting.fallback;
+  const where = flag === undefined ? variable : `--${setting.name}`;
+  const accepts = setting.kind === "switch" ? ["true", "false"].includes(text) : setting.accepts(text);
+  if (!accepts) {
+    const wanted = setting.kind === "switch" ? "true or false" : setting.wanted;
+    problems.push(`${where} is "${text}"; wanted ${wanted}`);
+  }
+  return text;
+}
+
+function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Settings {
+  const text = (name: (typeof SETTINGS)[number]["name"]) => values.get(name) ?? null;
+  const [, ipv6, host, port] = ADDRESS.exec(text("addr") ?? "") ?? [];
+  const hostname = ipv6 ?? host ?? "";
+  const certFile = text("tls-cert");
+  const keyFile = text("tls-key");
+  const tls = certFile !== null && keyFile !== null ? { certFile, keyFile } : null;
+  if ((certFile === null) !== (keyFile === null)) {
+    problems.push(
+      `--tls-cert and --tls-key go together; only --tls-${certFile === null ? "key" : "cert"} is set`,
+    );
+  }
+  const auth = text("auth") === "none" ? "none" : null;
+  if (port !== undefined && !isLoopback(hostname) && auth === null) {
+    problems.push(
+      `--addr is "${text("addr")}", which others can reach, and no authentication is set; say --auth none if everybody may push and delete`,
+    );
+  }
+  return {
+    hostname: hostname === "" ? "0.0.0.0" : hostname,
+    port: Number(port),
+    dataDir: text("data-dir") ?? "",
+    tls,
+    readOnly: text("read-only") === "true",
+    allowSparse: text("allow-sparse") === "true",
+    auth,
+    logLevel: LOG_LEVELS.find((level) => level === text("log-level")) ?? "info",
+    logFormat: text("log-format") === "text" ? "text" : "json",
+    drainSeconds: Number(text("drain-seconds")),
+  };
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "::1" || /^127(?:\.\d{1,3}){3}$/.test(hostname);
+}
+
+function option<Name extends string>(
+  name: Name,
+  placeholder: string,
+  fallback: string | null,
+  help: string,
+  wanted: string,
+  accepts: (text: string) => boolean,
+) {
+  return { kind: "option", name, placeholder, fallback, help, wanted, accepts } as const;
+}
+
+function toggle<Name extends string>(name: Name, help: string) {
+  return { kind: "switch", name, help } as const;
+}

@@ -1,0 +1,61 @@
+import { RegistryError } from "@stowage/oci/errors";
+import type { Connection } from "./exchange.ts";
+
+/** Seconds without a byte after which an upload is taken for dead. */
+export const UPLOAD_IDLE_SECONDS = 60;
+
+/** The idle timeout is set anew at most this often, in milliseconds: it costs a call into the server. */
+const REARM_INTERVAL_MS = 1_000;
+
+/**
+ * The request's body, piece by piece. The server's own idle timeout does not see that bytes arrive, so each
+ * piece re-arms it; when the body is complete it is lifted, because what follows (a sync) may take its time.
+ */
+export async function* streamBody(
+  request: Request,
+  connection: Connection,
+): AsyncGenerator<Uint8Array, void, void> {
+  if (request.body === null) return;
+  let armedAt = performance.now();
+  connection.setIdleTimeout(UPLOAD_IDLE_SECONDS);
+  for await (const piece of request.body) {
+    const now = performance.now();
+    if (now - armedAt > REARM_INTERVAL_MS) {
+      armedAt = now;
+      connection.setIdleTimeout(UPLOAD_IDLE_SECONDS);
+    }
+    yield piece;
+  }
+  connection.setIdleTimeout(0);
+}
+
+/**
+ * A whole small body.
+ * @throws RegistryError SIZE_INVALID as soon as it is known to be longer than `bytesMax`; MANIFEST_INVALID when it
+ *   ends early
+ */
+export async function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
+  const declared = Number(request.headers.get("Content-Length") ?? 0);
+  if (declared > bytesMax) throw tooLarge(bytesMax);
+  if (request.body === null) return new Uint8Array();
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for await (const piece of request.body) {
+      bytes += piece.byteLength;
+      if (bytes > bytesMax) break;
+      pieces.push(piece);
+    }
+  } catch (cause) {
+    throw new RegistryError("MANIFEST_INVALID", {
+      message: "the request body ended before it was complete",
+      cause,
+    });
+  }
+  if (bytes > bytesMax) throw tooLarge(bytesMax);
+  return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
+}
+
+function tooLarge(bytesMax: number): RegistryError {
+  return new RegistryError("SIZE_INVALID", { message: `the request body is larger than ${bytesMax} bytes` });
+}

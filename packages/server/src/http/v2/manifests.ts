@@ -1,0 +1,83 @@
+import { RegistryError } from "@stowage/oci/errors";
+import { MANIFEST_BYTES_MAX } from "@stowage/oci/manifest";
+import { parseMediaType } from "@stowage/oci/media-type";
+import { quote, type Reference, requireReference, requireTag } from "@stowage/oci/reference";
+import type { ManifestRecord } from "../../registry/manifests.ts";
+import { readBody } from "../body.ts";
+import { etagOf, isNotModified } from "../conditional.ts";
+import type { RepositoryExchange } from "../exchange.ts";
+
+/** Most `?tag=` of one push. */
+const TAGS_PER_PUSH_MAX = 100;
+
+/**
+ * `GET /v2/<name>/manifests/<reference>`: the bytes as they were pushed, with their own media type whatever
+ * Accept says; schema 1 conversion would be decided here.
+ */
+export async function getManifest(exchange: RepositoryExchange): Promise<Response> {
+  const reference = requireReference(exchange.target);
+  const manifest = await exchange.registry.manifests.require(exchange.repository, reference);
+  const headers = manifestHeaders(manifest, reference);
+  if (isNotModified(exchange.request, manifest.digest)) return new Response(null, { status: 304, headers });
+  return new Response(manifest.bytes, { headers });
+}
+
+export async function headManifest(exchange: RepositoryExchange): Promise<Response> {
+  const reference = requireReference(exchange.target);
+  const manifest = await exchange.registry.manifests.require(exchange.repository, reference);
+  return new Response(null, { headers: manifestHeaders(manifest, reference) });
+}
+
+/**
+ * `PUT /v2/<name>/manifests/<reference>`, with more tags as `?tag=` (OCI Distribution Specification, "Pushing
+ * Manifests").
+ */
+export async function putManifest(exchange: RepositoryExchange): Promise<Response> {
+  const { caller, query, registry, repository, request } = exchange;
+  const reference = requireReference(exchange.target);
+  const tagTexts = query.getAll("tag");
+  if (tagTexts.length > TAGS_PER_PUSH_MAX) {
+    throw new RegistryError("TAG_INVALID", { message: `more than ${TAGS_PER_PUSH_MAX} tags in one push` });
+  }
+  const tags = tagTexts.map(requireTag);
+  const contentType = requireContentType(request);
+  const bytes = await readBody(request, MANIFEST_BYTES_MAX);
+  const stored = await registry.manifests.put({ caller, repository, reference, tags, contentType, bytes });
+  const headers = new Headers({
+    "Content-Length": "0",
+    "Docker-Content-Digest": stored.digest,
+    Location: `/v2/${repository}/manifests/${stored.digest}`,
+  });
+  if (stored.subject !== null) headers.set("OCI-Subject", stored.subject);
+  for (const tag of tags) headers.append("OCI-Tag", tag);
+  return new Response(null, { status: 201, headers });
+}
+
+/** `DELETE /v2/<name>/manifests/<reference>`: a tag alone, or a digest with all its tags. */
+export async function deleteManifest({
+  registry,
+  repository,
+  target,
+}: RepositoryExchange): Promise<Response> {
+  await registry.manifests.delete(repository, requireReference(target));
+  return new Response(null, { status: 202, headers: { "Content-Length": "0" } });
+}
+
+function requireContentType(request: Request): string | null {
+  const header = request.headers.get("Content-Type");
+  if (header === null || header === "") return null;
+  const mediaType = parseMediaType(header);
+  if (mediaType !== null) return mediaType;
+  throw new RegistryError("MANIFEST_INVALID", { message: `invalid Content-Type ${quote(header)}` });
+}
+
+function manifestHeaders(manifest: ManifestRecord, reference: Reference): Record<string, string> {
+  return {
+    // A tag can move at any time, a digest cannot.
+    "Cache-Control": reference.kind === "digest" ? "max-age=31536000, immutable" : "no-cache",
+    "Content-Length": String(manifest.bytes.byteLength),
+    "Content-Type": manifest.mediaType,
+    "Docker-Content-Digest": manifest.digest,
+    ETag: etagOf(manifest.digest),
+  };
+}

@@ -1,0 +1,208 @@
+import type { Annotations, Platform } from "@stowage/oci/descriptor";
+import type { Digest, DigestAlgorithm } from "@stowage/oci/digest";
+import type { PageRequest } from "@stowage/oci/pagination";
+import type { Reference } from "@stowage/oci/reference";
+import type { RepositoryName } from "@stowage/oci/repository-name";
+import type { Tag } from "@stowage/oci/tag";
+import type { StorageKey } from "../blobstore/blob-store.ts";
+import type { UploadId } from "../registry/upload-id.ts";
+
+/**
+ * What the registry remembers, apart from the bytes of blobs. Each method is one whole unit of work: it happens
+ * in one transaction or not at all, and when it resolves it is durable. Only the store's own clock counts;
+ * times are milliseconds since 1970 (UTC). Absence is `null`. A store that cannot be reached or that is full
+ * throws RegistryError UNAVAILABLE or STORAGE_FULL.
+ */
+export interface Metadata extends AsyncDisposable {
+  readonly blobs: BlobMetadata;
+  readonly uploads: UploadMetadata;
+  readonly manifests: ManifestMetadata;
+  readonly garbage: GarbageMetadata;
+  /** Resolves when the store can answer and can write; throws otherwise. For readiness. */
+  ping(): Promise<void>;
+}
+
+/** How long promises hold, in milliseconds. */
+export interface Durations {
+  /** A positive answer to a pusher keeps the blob safe this long. */
+  readonly leaseMs: number;
+  /** An upload session ends this long after its last progress. */
+  readonly uploadAgeMsMax: number;
+  /** A repeated identical finalise is answered with 201 this long. */
+  readonly finishedUploadMs: number;
+  /** An object without metadata after this long belongs to a crashed writer. */
+  readonly intentMs: number;
+  /** Longest GET: an object that lost its metadata stays readable this long. */
+  readonly tombstoneGraceMs: number;
+}
+
+export const DURATIONS_DEFAULT: Durations = {
+  leaseMs: 24 * 3_600_000,
+  uploadAgeMsMax: 7 * 24 * 3_600_000,
+  finishedUploadMs: 3_600_000,
+  intentMs: 24 * 3_600_000,
+  tombstoneGraceMs: 3_600_000,
+};
+
+export interface BlobRecord {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly storageKey: StorageKey;
+}
+
+export interface BlobMetadata {
+  /** The blob if it is linked to the repository and not quarantined. A plain read. */
+  find(repository: RepositoryName, digest: Digest): Promise<BlobRecord | null>;
+  /** Like find, and a positive answer is a lease: renewed when less than half of it is left. */
+  findForPush(repository: RepositoryName, digest: Digest): Promise<BlobRecord | null>;
+  /** Links the blob of repository `from` to `to` and leases it; null when `from` does not have it. */
+  mount(digest: Digest, from: RepositoryName, to: RepositoryName): Promise<BlobRecord | null>;
+  /** Some repositories that have the blob, at most `entriesMax`: candidates for a mount without `from`. */
+  repositoriesWith(digest: Digest, entriesMax: number): Promise<readonly RepositoryName[]>;
+  /** Takes the blob out of the repository. Other repositories and the bytes are not touched. */
+  unlink(repository: RepositoryName, digest: Digest): Promise<"deleted" | "absent" | "in-use">;
+}
+
+export interface UploadSession {
+  readonly id: UploadId;
+  readonly repository: RepositoryName;
+  /** Who opened it; null is the anonymous caller. Only the same caller may go on with it. */
+  readonly principal: string | null;
+  /** Algorithm of the running digest. */
+  readonly algorithm: DigestAlgorithm;
+  /** Bytes that were acknowledged. */
+  readonly offset: number;
+  /** Digest of the first `offset` bytes, or null when none were received. */
+  readonly digestSoFar: Digest | null;
+  /** Set once the session was finished with this digest; it then only answers a repeated finalise. */
+  readonly finished: Digest | null;
+}
+
+export interface UploadProgress {
+  readonly from: number;
+  readonly to: number;
+  /** Digest of the first `to` bytes. */
+  readonly digestSoFar: Digest;
+}
+
+export interface UploadMetadata {
+  start(session: Pick<UploadSession, "id" | "repository" | "principal" | "algorithm">): Promise<void>;
+  find(id: UploadId): Promise<UploadSession | null>;
+  /**
+   * Moves the offset on if it still is `progress.from` and the session is open (compare-and-set), and
+   * puts the session's end off. False: somebody else advanced, finished, cancelled or expired it.
+   */
+  advance(id: UploadId, progress: UploadProgress): Promise<boolean>;
+  /** Puts the end of an open session off while its bytes are still coming. */
+  touch(id: UploadId): Promise<void>;
+  /**
+   * Before bytes get their final key. If the registry already has the blob, the session ends here: the blob
+   * is linked and leased, the session's own bytes are left to `garbage`, and the answer is "exists". Otherwise
+   * the intent to create `blob.storageKey` is written: "proceed". "gone": the session is not open any more.
+   */
+  prepareFinish(
+    id: UploadId,
+    blob: BlobRecord,
+    uploadKey: StorageKey,
+  ): Promise<"exists" | "proceed" | "gone">;
+  /**
+   * After the bytes are durable under `blob.storageKey`: inserts the blob (or, if another writer was faster,
+   * leaves the own copy to `garbage`), links and leases it, and ends session and intent. "gone": the session
+   * ended meanwhile; the own copy is left to `garbage`.
+   */
+  finish(id: UploadId, blob: BlobRecord): Promise<"finished" | "gone">;
+  /** Ends an open session; its bytes at `uploadKey` are left to `garbage`. False when there is none. */
+  cancel(id: UploadId, uploadKey: StorageKey): Promise<boolean>;
+}
+
+/** A manifest as it is stored, with what pages and command line sort and filter by. */
+export interface ManifestRecord {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface NewManifest {
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+  readonly artifactType: string | null;
+  readonly annotations: Annotations | null;
+  readonly platform: Platform | null;
+  readonly subject: Digest | null;
+  /** Bytes of config and layers together. */
+  readonly contentSize: number;
+  /** Config and layers. */
+  readonly blobs: readonly ContentRef[];
+  /** Entries of an index: manifests of the repository, or blobs (BuildKit's cache index points at layers). */
+  readonly children: readonly ContentRef[];
+  readonly tags: readonly Tag[];
+  readonly pushedBy: string | null;
+}
+
+export interface ContentRef {
+  readonly digest: Digest;
+  /** Bytes; must equal what is stored. */
+  readonly size: number;
+  /** Whether the manifest is refused when the repository does not have it. */
+  readonly required: boolean;
+}
+
+export type PutManifestResult =
+  | { readonly kind: "stored" }
+  /** Content that is not in this repository. */
+  | { readonly kind: "unknown"; readonly missing: readonly Digest[] }
+  | { readonly kind: "size-differs"; readonly digest: Digest; readonly stored: number };
+
+export interface Referrer {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly artifactType: string | null;
+  readonly size: number;
+  readonly annotations: Annotations | null;
+}
+
+export interface ReferrerQuery {
+  readonly artifactType: string | null;
+  readonly after: string;
+  readonly entriesMax: number;
+}
+
+export interface DeleteManifestOptions {
+  /** Delete it even if an index lists it (a registry that accepts sparse indexes may also make them). */
+  readonly evenIfListed: boolean;
+}
+
+export interface ManifestMetadata {
+  /** Checks that the content is there and writes manifest, edges and tags, or nothing. Repeatable. */
+  put(manifest: NewManifest): Promise<PutManifestResult>;
+  find(repository: RepositoryName, reference: Reference): Promise<ManifestRecord | null>;
+  /** Deletes the manifest and every tag that points at it. "in-use": an index of the repository lists it. */
+  delete(
+    repository: RepositoryName,
+    digest: Digest,
+    options: DeleteManifestOptions,
+  ): Promise<"deleted" | "absent" | "in-use">;
+  deleteTag(repository: RepositoryName, tag: Tag): Promise<boolean>;
+  /** Tags in byte order, or null when the repository is not known. */
+  listTags(repository: RepositoryName, page: PageRequest): Promise<readonly Tag[] | null>;
+  /** Manifests whose subject is `subject`, ordered by digest. */
+  listReferrers(
+    repository: RepositoryName,
+    subject: Digest,
+    query: ReferrerQuery,
+  ): Promise<readonly Referrer[]>;
+  /** Names of the repositories that have a manifest, in byte order. */
+  listRepositories(page: PageRequest): Promise<readonly RepositoryName[]>;
+}
+
+/** Sessions past their end and objects that lost, or never got, their metadata. */
+export interface GarbageMetadata {
+  /** Ends at most `max` sessions and intents past their time, leaving tombstones; how many were ended. */
+  expire(max: number, uploadKeyOf: (id: UploadId) => StorageKey): Promise<number>;
+  /** At most `max` objects whose grace has passed. */
+  due(max: number): Promise<readonly StorageKey[]>;
+  /** After the objects were deleted: forgets their tombstones. */
+  forget(keys: readonly StorageKey[]): Promise<void>;
+}

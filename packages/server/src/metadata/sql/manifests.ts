@@ -1,0 +1,255 @@
+import type { Annotations } from "@stowage/oci/descriptor";
+import type { Digest } from "@stowage/oci/digest";
+import type { PageRequest } from "@stowage/oci/pagination";
+import type { Reference } from "@stowage/oci/reference";
+import type { RepositoryName } from "@stowage/oci/repository-name";
+import type { Tag } from "@stowage/oci/tag";
+import type {
+  ContentRef,
+  DeleteManifestOptions,
+  ManifestRecord,
+  NewManifest,
+  PutManifestResult,
+  Referrer,
+  ReferrerQuery,
+} from "../metadata.ts";
+import { findRepository, requireRepository } from "./repositories.ts";
+import { all, first, now, touched, type Unit } from "./statement.ts";
+
+export function* putManifest(manifest: NewManifest): Unit<PutManifestResult> {
+  const repository = yield* findRepository(manifest.repository);
+  const content = yield* checkContent(repository, manifest);
+  if (content.kind !== "present") return content;
+  const id = repository ?? (yield* requireRepository(manifest.repository));
+  yield* insertManifest(id, manifest);
+  for (const digest of content.blobs)
+    yield* insertEdge("manifest_blobs", "blob_digest", id, manifest, digest);
+  for (const digest of content.absent) {
+    yield* insertEdge("manifest_absent_blobs", "blob_digest", id, manifest, digest);
+  }
+  for (const digest of content.children) {
+    yield* insertEdge("manifest_children", "child_digest", id, manifest, digest);
+  }
+  for (const tag of manifest.tags) yield* putTag(id, tag, manifest);
+  return { kind: "stored" };
+}
+
+type EdgeTable = "manifest_blobs" | "manifest_absent_blobs" | "manifest_children";
+
+function* insertEdge(
+  table: EdgeTable,
+  column: "blob_digest" | "child_digest",
+  repository: number,
+  manifest: NewManifest,
+  to: Digest,
+): Unit<void> {
+  yield* all(
+    `INSERT INTO ${table} (repository_id, manifest_digest, ${column}) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+    repository,
+    manifest.digest,
+    to,
+  );
+}
+
+/** Where each piece of content was found: it decides which edge keeps it. */
+interface PresentContent {
+  readonly kind: "present";
+  readonly blobs: readonly Digest[];
+  readonly children: readonly Digest[];
+  readonly absent: readonly Digest[];
+}
+
+function* checkContent(
+  repository: number | null,
+  manifest: NewManifest,
+): Unit<PresentContent | Exclude<PutManifestResult, { kind: "stored" }>> {
+  const blobs: Digest[] = [];
+  const children: Digest[] = [];
+  const absent: Digest[] = [];
+  const missing: Digest[] = [];
+  for (const wanted of manifest.blobs) {
+    const size = yield* blobSize(repository, wanted);
+    if (size !== null && size !== wanted.size)
+      return { kind: "size-differs", digest: wanted.digest, stored: size };
+    if (size !== null) blobs.push(wanted.digest);
+    else (wanted.required ? missing : absent).push(wanted.digest);
+  }
+  for (const wanted of manifest.children) {
+    const manifestBytes = yield* manifestSize(repository, wanted);
+    const size = manifestBytes ?? (yield* blobSize(repository, wanted));
+    if (size !== null && size !== wanted.size)
+      return { kind: "size-differs", digest: wanted.digest, stored: size };
+    if (size === null && wanted.required) missing.push(wanted.digest);
+    else (size !== null && manifestBytes === null ? blobs : children).push(wanted.digest);
+  }
+  return missing.length > 0 ? { kind: "unknown", missing } : { kind: "present", blobs, children, absent };
+}
+
+function* blobSize(repository: number | null, wanted: ContentRef): Unit<number | null> {
+  if (repository === null) return null;
+  const row = yield* first<{ size: number }>(
+    `SELECT b.size FROM repository_blobs rb JOIN blobs b ON b.digest = rb.digest
+      WHERE rb.repository_id = ? AND rb.digest = ? AND b.quarantined_at IS NULL`,
+    repository,
+    wanted.digest,
+  );
+  return row?.size ?? null;
+}
+
+function* manifestSize(repository: number | null, wanted: ContentRef): Unit<number | null> {
+  if (repository === null) return null;
+  const row = yield* first<{ size: number }>(
+    "SELECT size FROM manifests WHERE repository_id = ? AND digest = ?",
+    repository,
+    wanted.digest,
+  );
+  return row?.size ?? null;
+}
+
+function* insertManifest(repository: number, manifest: NewManifest): Unit<void> {
+  const { platform } = manifest;
+  // The same bytes again may come with another Content-Type when the body has no mediaType: the last one counts.
+  yield* all(
+    `INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject_digest, annotations,
+       os, architecture, variant, size, content_size, pushed_at, pushed_by, bytes)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (repository_id, digest) DO UPDATE SET media_type = excluded.media_type,
+       artifact_type = excluded.artifact_type, pushed_at = excluded.pushed_at, pushed_by = excluded.pushed_by`,
+    repository,
+    manifest.digest,
+    manifest.mediaType,
+    manifest.artifactType,
+    manifest.subject,
+    manifest.annotations === null ? null : JSON.stringify(manifest.annotations),
+    platform?.os ?? null,
+    platform?.architecture ?? null,
+    platform?.variant ?? null,
+    manifest.bytes.byteLength,
+    manifest.contentSize,
+    yield* now(),
+    manifest.pushedBy,
+    manifest.bytes,
+  );
+}
+
+function* putTag(repository: number, tag: Tag, manifest: NewManifest): Unit<void> {
+  yield* all(
+    `INSERT INTO tags (repository_id, name, digest, pushed_at, pushed_by) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest,
+       pushed_at = excluded.pushed_at, pushed_by = excluded.pushed_by`,
+    repository,
+    tag,
+    manifest.digest,
+    yield* now(),
+    manifest.pushedBy,
+  );
+}
+
+interface ManifestRow {
+  digest: Digest;
+  media_type: string;
+  bytes: Uint8Array;
+}
+
+export function* findManifest(repository: RepositoryName, reference: Reference): Unit<ManifestRecord | null> {
+  const row =
+    reference.kind === "tag"
+      ? yield* first<ManifestRow>(
+          `SELECT m.digest, m.media_type, m.bytes
+             FROM repositories r
+             JOIN tags t ON t.repository_id = r.id AND t.name = ?
+             JOIN manifests m ON m.repository_id = t.repository_id AND m.digest = t.digest
+            WHERE r.name = ?`,
+          reference.tag,
+          repository,
+        )
+      : yield* first<ManifestRow>(
+          `SELECT m.digest, m.media_type, m.bytes
+             FROM repositories r JOIN manifests m ON m.repository_id = r.id AND m.digest = ?
+            WHERE r.name = ?`,
+          reference.digest,
+          repository,
+        );
+  return row === null ? null : { digest: row.digest, mediaType: row.media_type, bytes: row.bytes };
+}
+
+export function* deleteManifest(
+  repository: RepositoryName,
+  digest: Digest,
+  { evenIfListed }: DeleteManifestOptions,
+): Unit<"deleted" | "absent" | "in-use"> {
+  const id = yield* findRepository(repository);
+  if (id === null) return "absent";
+  if (!evenIfListed) {
+    const used = yield* first(
+      "SELECT 1 FROM manifest_children WHERE repository_id = ? AND child_digest = ? AND manifest_digest <> ? LIMIT 1",
+      id,
+      digest,
+      digest,
+    );
+    if (used !== null) return "in-use";
+  }
+  // Tags and edges go with it by their foreign keys.
+  const deleted = yield* touched(
+    "DELETE FROM manifests WHERE repository_id = ? AND digest = ? RETURNING digest",
+    id,
+    digest,
+  );
+  return deleted ? "deleted" : "absent";
+}
+
+export function* deleteTag(repository: RepositoryName, tag: Tag): Unit<boolean> {
+  return yield* touched(
+    `DELETE FROM tags WHERE repository_id = (SELECT id FROM repositories WHERE name = ?) AND name = ?
+     RETURNING name`,
+    repository,
+    tag,
+  );
+}
+
+export function* listTags(repository: RepositoryName, page: PageRequest): Unit<readonly Tag[] | null> {
+  const id = yield* findRepository(repository);
+  if (id === null) return null;
+  const rows = yield* all<{ name: Tag }>(
+    "SELECT name FROM tags WHERE repository_id = ? AND name > ? ORDER BY name LIMIT ?",
+    id,
+    page.after,
+    page.entriesMax,
+  );
+  return rows.map((row) => row.name);
+}
+
+interface ReferrerRow {
+  digest: Digest;
+  media_type: string;
+  artifact_type: string | null;
+  size: number;
+  annotations: string | null;
+}
+
+export function* listReferrers(
+  repository: RepositoryName,
+  subject: Digest,
+  query: ReferrerQuery,
+): Unit<readonly Referrer[]> {
+  const rows = yield* all<ReferrerRow>(
+    `SELECT m.digest, m.media_type, m.artifact_type, m.size, m.annotations
+       FROM repositories r JOIN manifests m ON m.repository_id = r.id
+      WHERE r.name = ? AND m.subject_digest = ? AND m.digest > ?
+        AND (? IS NULL OR m.artifact_type = ?)
+      ORDER BY m.digest LIMIT ?`,
+    repository,
+    subject,
+    query.after,
+    query.artifactType,
+    query.artifactType,
+    query.entriesMax,
+  );
+  return rows.map((row) => ({
+    digest: row.digest,
+    mediaType: row.media_type,
+    artifactType: row.artifact_type,
+    size: row.size,
+    annotations: row.annotations === null ? null : (JSON.parse(row.annotations) as Annotations),
+  }));
+}

@@ -1,0 +1,175 @@
+import type { Digest, DigestAlgorithm } from "@stowage/oci/digest";
+import type { RepositoryName } from "@stowage/oci/repository-name";
+import type { StorageKey } from "../../blobstore/blob-store.ts";
+import type { UploadId } from "../../registry/upload-id.ts";
+import type { BlobRecord, Durations, UploadProgress, UploadSession } from "../metadata.ts";
+import { linkBlob, renewLease } from "./blobs.ts";
+import { addTombstone } from "./garbage.ts";
+import { all, first, now, touched, type Unit } from "./statement.ts";
+
+interface UploadRow {
+  id: UploadId;
+  repository: RepositoryName;
+  principal: string | null;
+  algorithm: DigestAlgorithm;
+  byte_offset: number;
+  digest_so_far: Digest | null;
+  finished_digest: Digest | null;
+}
+
+export function* startUpload(
+  session: Pick<UploadSession, "id" | "repository" | "principal" | "algorithm">,
+  durations: Durations,
+): Unit<void> {
+  const at = yield* now();
+  yield* all(
+    `INSERT INTO uploads (id, repository, principal, algorithm, byte_offset, started_at, expires_at)
+     VALUES (?, ?, ?, ?, 0, ?, ?)`,
+    session.id,
+    session.repository,
+    session.principal,
+    session.algorithm,
+    at,
+    at + durations.uploadAgeMsMax,
+  );
+}
+
+/** The session while its time has not passed; an expired one is gone before the collector comes by. */
+export function* findUpload(id: UploadId): Unit<UploadSession | null> {
+  const row = yield* first<UploadRow>(
+    `SELECT id, repository, principal, algorithm, byte_offset, digest_so_far, finished_digest
+       FROM uploads WHERE id = ? AND expires_at > ?`,
+    id,
+    yield* now(),
+  );
+  if (row === null) return null;
+  return {
+    id: row.id,
+    repository: row.repository,
+    principal: row.principal,
+    algorithm: row.algorithm,
+    offset: row.byte_offset,
+    digestSoFar: row.digest_so_far,
+    finished: row.finished_digest,
+  };
+}
+
+export function* advanceUpload(id: UploadId, progress: UploadProgress, durations: Durations): Unit<boolean> {
+  const at = yield* now();
+  return yield* touched(
+    `UPDATE uploads SET byte_offset = ?, digest_so_far = ?, expires_at = ?
+      WHERE id = ? AND byte_offset = ? AND finished_digest IS NULL AND expires_at > ? RETURNING id`,
+    progress.to,
+    progress.digestSoFar,
+    at + durations.uploadAgeMsMax,
+    id,
+    progress.from,
+    at,
+  );
+}
+
+export function* touchUpload(id: UploadId, durations: Durations): Unit<void> {
+  yield* all(
+    "UPDATE uploads SET expires_at = ? WHERE id = ? AND finished_digest IS NULL",
+    (yield* now()) + durations.uploadAgeMsMax,
+    id,
+  );
+}
+
+export function* prepareFinish(
+  id: UploadId,
+  blob: BlobRecord,
+  uploadKey: StorageKey,
+  durations: Durations,
+): Unit<"exists" | "proceed" | "gone"> {
+  const session = yield* findUpload(id);
+  if (session === null || session.finished !== null) return "gone";
+  const present = yield* first(
+    "SELECT 1 FROM blobs WHERE digest = ? AND quarantined_at IS NULL",
+    blob.digest,
+  );
+  if (present !== null) {
+    yield* renewLease(blob.digest, durations);
+    yield* endSession(session, blob.digest, durations);
+    yield* addTombstone(uploadKey, 0);
+    return "exists";
+  }
+  yield* all(
+    "INSERT INTO intents (storage_key, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+    blob.storageKey,
+    (yield* now()) + durations.intentMs,
+  );
+  return "proceed";
+}
+
+export function* finishUpload(
+  id: UploadId,
+  blob: BlobRecord,
+  durations: Durations,
+): Unit<"finished" | "gone"> {
+  const session = yield* findUpload(id);
+  // Without its intent the object at this key may be deleted at any moment: it must not become a blob.
+  const intended = yield* touched(
+    "DELETE FROM intents WHERE storage_key = ? RETURNING storage_key",
+    blob.storageKey,
+  );
+  if (session === null || session.finished !== null || !intended) {
+    if (intended) yield* addTombstone(blob.storageKey, 0);
+    return "gone";
+  }
+  yield* insertBlob(blob, durations);
+  yield* endSession(session, blob.digest, durations);
+  return "finished";
+}
+
+/** Makes `blob` the registry's copy, unless it has one that is sound: then the new copy is left to garbage. */
+function* insertBlob(blob: BlobRecord, durations: Durations): Unit<void> {
+  const at = yield* now();
+  const present = yield* first<{ storage_key: StorageKey; quarantined_at: number | null }>(
+    "SELECT storage_key, quarantined_at FROM blobs WHERE digest = ?",
+    blob.digest,
+  );
+  if (present === null) {
+    yield* all(
+      "INSERT INTO blobs (digest, size, storage_key, lease_until, created_at) VALUES (?, ?, ?, ?, ?)",
+      blob.digest,
+      blob.size,
+      blob.storageKey,
+      at + durations.leaseMs,
+      at,
+    );
+    return;
+  }
+  if (present.quarantined_at === null) {
+    yield* addTombstone(blob.storageKey, 0);
+  } else {
+    yield* addTombstone(present.storage_key, durations.tombstoneGraceMs);
+    yield* all(
+      "UPDATE blobs SET size = ?, storage_key = ?, quarantined_at = NULL, verified_at = NULL WHERE digest = ?",
+      blob.size,
+      blob.storageKey,
+      blob.digest,
+    );
+  }
+  yield* renewLease(blob.digest, durations);
+}
+
+/** Links the blob and keeps the session for a while, so that a repeated finalise is answered the same. */
+function* endSession(session: UploadSession, digest: Digest, durations: Durations): Unit<void> {
+  yield* linkBlob(session.repository, digest);
+  yield* all(
+    "UPDATE uploads SET finished_digest = ?, expires_at = ? WHERE id = ?",
+    digest,
+    (yield* now()) + durations.finishedUploadMs,
+    session.id,
+  );
+}
+
+export function* cancelUpload(id: UploadId, uploadKey: StorageKey): Unit<boolean> {
+  const ended = yield* touched(
+    "DELETE FROM uploads WHERE id = ? AND finished_digest IS NULL RETURNING id",
+    id,
+  );
+  if (ended) yield* addTombstone(uploadKey, 0);
+  return ended;
+}

@@ -1,0 +1,94 @@
+import type { Digest } from "@stowage/oci/digest";
+import type { RepositoryName } from "@stowage/oci/repository-name";
+import {
+  type BlobMetadata,
+  type BlobRecord,
+  DURATIONS_DEFAULT,
+  type Durations,
+  type GarbageMetadata,
+  type ManifestMetadata,
+  type Metadata,
+  type UploadMetadata,
+} from "../metadata.ts";
+import * as blobs from "../sql/blobs.ts";
+import * as garbage from "../sql/garbage.ts";
+import * as manifests from "../sql/manifests.ts";
+import { listRepositories } from "../sql/repositories.ts";
+import { all } from "../sql/statement.ts";
+import * as uploads from "../sql/uploads.ts";
+import { SqliteDatabase, type SqliteOptions } from "./sqlite-database.ts";
+
+export interface SqliteMetadataOptions extends SqliteOptions {
+  readonly durations?: Durations;
+}
+
+/** The registry's metadata in one SQLite file: binds the units of work to the database. */
+export class SqliteMetadata implements Metadata {
+  readonly blobs: BlobMetadata;
+  readonly uploads: UploadMetadata;
+  readonly manifests: ManifestMetadata;
+  readonly garbage: GarbageMetadata;
+  readonly #database: SqliteDatabase;
+
+  constructor(path: string, options: SqliteMetadataOptions) {
+    const durations = options.durations ?? DURATIONS_DEFAULT;
+    const database = new SqliteDatabase(path, options);
+    this.#database = database;
+    this.blobs = bindBlobs(database, durations);
+    this.uploads = {
+      start: (session) => database.write(() => uploads.startUpload(session, durations)),
+      find: async (id) => database.read(uploads.findUpload(id)),
+      advance: (id, progress) => database.write(() => uploads.advanceUpload(id, progress, durations)),
+      touch: (id) => database.write(() => uploads.touchUpload(id, durations)),
+      prepareFinish: (id, blob, key) => database.write(() => uploads.prepareFinish(id, blob, key, durations)),
+      finish: (id, blob) => database.write(() => uploads.finishUpload(id, blob, durations)),
+      cancel: (id, key) => database.write(() => uploads.cancelUpload(id, key)),
+    };
+    this.manifests = {
+      put: (manifest) => database.write(() => manifests.putManifest(manifest)),
+      find: async (repository, reference) => database.read(manifests.findManifest(repository, reference)),
+      delete: (repository, digest, options) =>
+        database.write(() => manifests.deleteManifest(repository, digest, options)),
+      deleteTag: (repository, tag) => database.write(() => manifests.deleteTag(repository, tag)),
+      listTags: async (repository, page) => database.read(manifests.listTags(repository, page)),
+      listReferrers: async (repository, subject, query) =>
+        database.read(manifests.listReferrers(repository, subject, query)),
+      listRepositories: async (page) => database.read(listRepositories(page)),
+    };
+    this.garbage = {
+      expire: (max, uploadKeyOf) => database.write(() => garbage.expire(max, uploadKeyOf)),
+      due: async (max) => database.read(garbage.due(max)),
+      forget: (keys) => database.write(() => garbage.forget(keys)),
+    };
+  }
+
+  async ping(): Promise<void> {
+    this.#database.read(all("SELECT 1 FROM migrations"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#database.close();
+  }
+}
+
+function bindBlobs(database: SqliteDatabase, durations: Durations): BlobMetadata {
+  return {
+    find: async (repository, digest) => database.read(blobs.findBlob(repository, digest)),
+    findForPush: (repository, digest) => findForPush(database, durations, repository, digest),
+    mount: (digest, from, to) => database.write(() => blobs.mountBlob(digest, from, to, durations)),
+    repositoriesWith: async (digest, entriesMax) => database.read(blobs.repositoriesWith(digest, entriesMax)),
+    unlink: (repository, digest) => database.write(() => blobs.unlinkBlob(repository, digest)),
+  };
+}
+
+/** A read nearly always: the transaction is only entered when the lease has run down to its half. */
+async function findForPush(
+  database: SqliteDatabase,
+  durations: Durations,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<BlobRecord | null> {
+  const found = database.read(blobs.findBlobAndLease(repository, digest, durations));
+  if (found === null || !found.leaseIsShort) return found?.blob ?? null;
+  return await database.write(() => blobs.leaseBlob(repository, digest, durations));
+}

@@ -1,0 +1,87 @@
+import type { Digest } from "@stowage/oci/digest";
+import { RegistryError } from "@stowage/oci/errors";
+import type { RepositoryName } from "@stowage/oci/repository-name";
+import type { BlobStore, StoredObject } from "../blobstore/blob-store.ts";
+import type { BlobRecord, Metadata } from "../metadata/metadata.ts";
+
+/** Repositories that are tried for a mount that names no source. */
+const MOUNT_CANDIDATES_MAX = 100;
+
+export interface MountRequest {
+  readonly digest: Digest;
+  readonly to: RepositoryName;
+  /** Null: any repository that has the blob and that the caller may pull from. */
+  readonly from: RepositoryName | null;
+  readonly mayPull: (repository: RepositoryName) => boolean;
+}
+
+/** Blobs as a repository shows them. */
+export class Blobs {
+  readonly #metadata: Metadata;
+  readonly #store: BlobStore;
+
+  constructor(metadata: Metadata, store: BlobStore) {
+    this.#metadata = metadata;
+    this.#store = store;
+  }
+
+  /**
+   * What is known of the blob, without touching its bytes. For a pusher the answer is a lease: the blob stays
+   * usable for a manifest that is pushed next.
+   * @throws RegistryError BLOB_UNKNOWN
+   */
+  async require(
+    repository: RepositoryName,
+    digest: Digest,
+    options: { readonly forPush: boolean },
+  ): Promise<BlobRecord> {
+    const { blobs } = this.#metadata;
+    const found = options.forPush
+      ? await blobs.findForPush(repository, digest)
+      : await blobs.find(repository, digest);
+    if (found === null) throw new RegistryError("BLOB_UNKNOWN", { detail: { digest } });
+    return found;
+  }
+
+  /**
+   * The blob's bytes.
+   * @throws RegistryError BLOB_UNKNOWN; Error when the bytes are missing or not as many as were stored
+   */
+  async open(repository: RepositoryName, digest: Digest): Promise<StoredObject> {
+    const record = await this.require(repository, digest, { forPush: false });
+    const object = await this.#store.open(record.storageKey);
+    if (object?.size !== record.size) {
+      throw new Error(`blob ${digest} has ${object?.size ?? "no"} bytes in the store; wanted ${record.size}`);
+    }
+    return object;
+  }
+
+  /** Makes a blob of another repository readable through this one; null when that cannot be. */
+  async mount(request: MountRequest): Promise<BlobRecord | null> {
+    const { blobs } = this.#metadata;
+    const candidates =
+      request.from === null
+        ? await blobs.repositoriesWith(request.digest, MOUNT_CANDIDATES_MAX)
+        : [request.from];
+    for (const from of candidates) {
+      if (!request.mayPull(from)) continue;
+      const mounted = await blobs.mount(request.digest, from, request.to);
+      if (mounted !== null) return mounted;
+    }
+    return null;
+  }
+
+  /**
+   * Takes the blob out of the repository.
+   * @throws RegistryError BLOB_UNKNOWN, or BLOB_IN_USE while a manifest of the repository needs it
+   */
+  async delete(repository: RepositoryName, digest: Digest): Promise<void> {
+    const result = await this.#metadata.blobs.unlink(repository, digest);
+    if (result === "absent") throw new RegistryError("BLOB_UNKNOWN", { detail: { digest } });
+    if (result === "in-use") {
+      throw new RegistryError("BLOB_IN_USE", {
+        message: `cannot delete blob ${digest}: a manifest of "${repository}" refers to it; delete the manifest first`,
+      });
+    }
+  }
+}

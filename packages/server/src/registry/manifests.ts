@@ -1,0 +1,182 @@
+import { type Descriptor, type Platform, readPlatform } from "@stowage/oci/descriptor";
+import { algorithmOf, type Digest } from "@stowage/oci/digest";
+import { RegistryError } from "@stowage/oci/errors";
+import { type Manifest, parseManifest } from "@stowage/oci/manifest";
+import { configHasPlatform, isNonDistributable } from "@stowage/oci/media-type";
+import type { Reference } from "@stowage/oci/reference";
+import type { RepositoryName } from "@stowage/oci/repository-name";
+import type { Tag } from "@stowage/oci/tag";
+import type { Caller } from "../auth/authorize.ts";
+import type { BlobStore } from "../blobstore/blob-store.ts";
+import type {
+  ContentRef,
+  ManifestRecord,
+  Metadata,
+  NewManifest,
+  PutManifestResult,
+} from "../metadata/metadata.ts";
+import { digestOf } from "./running-digest.ts";
+
+export type { ManifestRecord };
+
+/** Largest config blob that is read for its platform, in bytes; real ones have a few kilobytes. */
+const CONFIG_BYTES_MAX = 1024 * 1024;
+
+/** Missing content that an answer names. */
+const MISSING_SHOWN_MAX = 100;
+
+export interface ManifestRules {
+  /** Accept manifests whose content is not in the registry (sparse indexes and images). */
+  readonly allowSparse: boolean;
+}
+
+export interface PutManifest {
+  readonly caller: Caller;
+  readonly repository: RepositoryName;
+  readonly reference: Reference;
+  /** More tags to set in the same transaction. */
+  readonly tags: readonly Tag[];
+  /** Content-Type without parameters, or null. */
+  readonly contentType: string | null;
+  readonly bytes: Uint8Array;
+}
+
+export interface StoredManifest {
+  readonly digest: Digest;
+  readonly subject: Digest | null;
+}
+
+/** Manifests: what makes content an image, index or artifact. */
+export class Manifests {
+  readonly #metadata: Metadata;
+  readonly #store: BlobStore;
+  readonly #rules: ManifestRules;
+
+  constructor(metadata: Metadata, store: BlobStore, rules: ManifestRules) {
+    this.#metadata = metadata;
+    this.#store = store;
+    this.#rules = rules;
+  }
+
+  /** @throws RegistryError MANIFEST_UNKNOWN */
+  async require(repository: RepositoryName, reference: Reference): Promise<ManifestRecord> {
+    const found = await this.#metadata.manifests.find(repository, reference);
+    if (found === null) throw unknownManifest(reference);
+    return found;
+  }
+
+  /**
+   * Stores a manifest with its tags, or nothing.
+   * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID
+   */
+  async put(request: PutManifest): Promise<StoredManifest> {
+    const { reference, bytes } = request;
+    const algorithm = reference.kind === "digest" ? algorithmOf(reference.digest) : "sha256";
+    const digest = digestOf(bytes, algorithm);
+    if (reference.kind === "digest" && reference.digest !== digest) {
+      throw new RegistryError("DIGEST_INVALID", {
+        message: `digest of the pushed manifest is ${digest}; wanted ${reference.digest}`,
+        detail: { digest: reference.digest },
+      });
+    }
+    const parsed = parseManifest(bytes, request.contentType);
+    if (!parsed.ok)
+      throw new RegistryError("MANIFEST_INVALID", { message: `manifest invalid: ${parsed.problem}` });
+    const { manifest } = parsed;
+    const tags = reference.kind === "tag" ? [reference.tag, ...request.tags] : request.tags;
+    const result = await this.#metadata.manifests.put({
+      repository: request.repository,
+      digest,
+      mediaType: manifest.mediaType,
+      bytes,
+      artifactType: manifest.artifactType,
+      annotations: manifest.annotations,
+      platform: await this.#platformOf(request.repository, manifest),
+      subject: manifest.subject,
+      ...this.#contentOf(manifest),
+      tags,
+      pushedBy: request.caller.name,
+    });
+    requireStored(result, request.repository);
+    return { digest, subject: manifest.subject };
+  }
+
+  /**
+   * Deletes what the reference names: a tag alone, or a manifest with all its tags.
+   * @throws RegistryError MANIFEST_UNKNOWN, or MANIFEST_IN_USE while an index of the repository lists it
+   */
+  async delete(repository: RepositoryName, reference: Reference): Promise<void> {
+    const { manifests } = this.#metadata;
+    if (reference.kind === "tag") {
+      if (!(await manifests.deleteTag(repository, reference.tag))) throw unknownManifest(reference);
+      return;
+    }
+    const { digest } = reference;
+    const result = await manifests.delete(repository, digest, { evenIfListed: this.#rules.allowSparse });
+    if (result === "absent") throw unknownManifest(reference);
+    if (result === "in-use") {
+      throw new RegistryError("MANIFEST_IN_USE", {
+        message: `cannot delete manifest ${digest}: an index of "${repository}" lists it; delete the index first`,
+      });
+    }
+  }
+
+  /** What the manifest needs in its repository, and how many bytes its content has. */
+  #contentOf(manifest: Manifest): Pick<NewManifest, "blobs" | "children" | "contentSize"> {
+    const required = !this.#rules.allowSparse;
+    if (manifest.kind === "index") {
+      return {
+        blobs: [],
+        children: manifest.manifests.map((child) => toRef(child, required)),
+        contentSize: 0,
+      };
+    }
+    const content = [manifest.config, ...manifest.layers];
+    return {
+      blobs: content.map((blob) => toRef(blob, required && !isNonDistributable(blob.mediaType))),
+      children: [],
+      contentSize: content.reduce((sum, blob) => sum + blob.size, 0),
+    };
+  }
+
+  /** Platform of an image, from its config; only shown, so a config that does not say it is no error. */
+  async #platformOf(repository: RepositoryName, manifest: Manifest): Promise<Platform | null> {
+    if (manifest.kind !== "image" || !configHasPlatform(manifest.config.mediaType)) return null;
+    const record = await this.#metadata.blobs.find(repository, manifest.config.digest);
+    if (record === null || record.size > CONFIG_BYTES_MAX) return null;
+    const object = await this.#store.open(record.storageKey);
+    if (object === null) return null;
+    try {
+      return readPlatform(await new Response(object.body()).json());
+    } catch {
+      return null;
+    }
+  }
+}
+
+function toRef(descriptor: Descriptor, required: boolean): ContentRef {
+  return { digest: descriptor.digest, size: descriptor.size, required };
+}
+
+function requireStored(result: PutManifestResult, repository: RepositoryName): void {
+  switch (result.kind) {
+    case "stored":
+      return;
+    case "unknown":
+      throw new RegistryError("MANIFEST_BLOB_UNKNOWN", {
+        message: `manifest refers to content that is not in "${repository}": ${result.missing.slice(0, 5).join(", ")}`,
+        detail: { digests: result.missing.slice(0, MISSING_SHOWN_MAX) },
+      });
+    case "size-differs":
+      throw new RegistryError("MANIFEST_INVALID", {
+        message: `manifest invalid: ${result.digest} has ${result.stored} bytes, its descriptor says otherwise`,
+      });
+    default:
+      result satisfies never;
+  }
+}
+
+function unknownManifest(reference: Reference): RegistryError {
+  const detail = reference.kind === "tag" ? { tag: reference.tag } : { digest: reference.digest };
+  return new RegistryError("MANIFEST_UNKNOWN", { detail });
+}

@@ -1,0 +1,120 @@
+import { compose } from "./compose.ts";
+import type { Settings } from "./config/settings.ts";
+import type { Connection } from "./http/exchange.ts";
+import { createLog, describeError, type Log } from "./observe/log.ts";
+
+/** Above any blob: bodies are streamed, never buffered, so their length is not the server's concern. */
+const BODY_BYTES_MAX = 2 ** 40;
+
+/** A connection on which nothing moves is closed after this many seconds. */
+const IDLE_SECONDS = 120;
+
+export interface RunningServer {
+  /** Where it listens, for people. */
+  readonly url: string;
+  /** Resolves with the exit code when the server has stopped. */
+  readonly stopped: Promise<number>;
+  /** Stops accepting, lets requests in flight finish, and closes the stores. */
+  stop(): void;
+}
+
+/**
+ * Starts the registry: listens, serves, and stops in order.
+ * @throws Error when the data folder, the address or the TLS files cannot be used
+ */
+export async function serve(settings: Settings, write: (lines: string) => void): Promise<RunningServer> {
+  const log = createLog({ level: settings.logLevel, format: settings.logFormat, write, now: Date.now });
+  let draining = false;
+  const system = await compose({ settings, log, isDraining: () => draining, onFatal: exitNow });
+  const server = await listen(settings, system.app).catch(async (error: unknown) => {
+    await system[Symbol.asyncDispose]();
+    throw error;
+  });
+  const url = `${settings.tls === null ? "http" : "https"}://${formatHost(settings.hostname)}:${server.port}`;
+  log.info("listening", { url, dataDir: settings.dataDir, readOnly: settings.readOnly });
+  const { promise: stopped, resolve } = Promise.withResolvers<number>();
+  return {
+    url,
+    stopped,
+    stop() {
+      if (draining) return;
+      draining = true;
+      log.info("stopping: requests in flight have time to finish", { seconds: settings.drainSeconds });
+      void drain(server, settings.drainSeconds, log)
+        .then(() => system[Symbol.asyncDispose]())
+        .then(
+          () => resolve(0),
+          (error: unknown) => {
+            log.error("stopping failed", { error: describeError(error) });
+            resolve(1);
+          },
+        );
+    },
+  };
+}
+
+type Server = Bun.Server<undefined>;
+
+async function listen(
+  settings: Settings,
+  app: (request: Request, connection: Connection) => Promise<Response>,
+) {
+  const tls = settings.tls === null ? {} : { tls: await readTls(settings.tls) };
+  return Bun.serve({
+    hostname: settings.hostname,
+    port: settings.port,
+    maxRequestBodySize: BODY_BYTES_MAX,
+    idleTimeout: IDLE_SECONDS,
+    development: false,
+    ...tls,
+    fetch: (request: Request, server: Server) => app(request, connectionOf(request, server)),
+  });
+}
+
+function connectionOf(request: Request, server: Server): Connection {
+  return {
+    get remoteAddress() {
+      return server.requestIP(request)?.address ?? null;
+    },
+    setIdleTimeout: (seconds) => server.timeout(request, seconds),
+  };
+}
+
+async function readTls(files: NonNullable<Settings["tls"]>): Promise<{ key: string; cert: string }> {
+  return {
+    key: await readPem("--tls-key", files.keyFile),
+    cert: await readPem("--tls-cert", files.certFile),
+  };
+}
+
+async function readPem(setting: string, path: string): Promise<string> {
+  try {
+    const text = await Bun.file(path).text();
+    if (text.includes("-----BEGIN ")) return text;
+  } catch (cause) {
+    throw new Error(`${setting} is "${path}", which cannot be read; wanted a PEM file`, { cause });
+  }
+  throw new Error(`${setting} is "${path}", which has no PEM block; wanted a PEM file`);
+}
+
+/** Waits for requests in flight, then closes what is left. */
+async function drain(server: Server, seconds: number, log: Log): Promise<void> {
+  const timeUp = Symbol("time up");
+  const finished = server.stop(false);
+  const first = await Promise.race([finished, Bun.sleep(seconds * 1_000).then(() => timeUp)]);
+  if (first !== timeUp) return;
+  log.warn("requests were still in flight and are cut off", { requests: server.pendingRequests });
+  await server.stop(true);
+}
+
+/** After a failed sync of the database nobody knows what is durable: only a fresh start can tell. */
+function exitNow(error: unknown): void {
+  process.stderr.write(
+    `${describeError(error)}\nerror: the metadata database failed; exiting, so that nothing more is acknowledged\n`,
+  );
+  process.exit(1);
+}
+
+function formatHost(hostname: string): string {
+  return hostname.includes(":") ? `[${hostname}]` : hostname;
+}
