@@ -43,12 +43,16 @@ export async function serve(settings: Settings, write: (lines: string) => void):
       void drain(server, settings.drainSeconds, log)
         .then(() => system[Symbol.asyncDispose]())
         .then(
-          () => resolve(0),
+          () => 0,
           (error: unknown) => {
             log.error("stopping failed", { error: describeError(error) });
-            resolve(1);
+            return 1;
           },
-        );
+        )
+        .then((code) => {
+          log.flush();
+          resolve(code);
+        });
     },
   };
 }

@@ -11,6 +11,8 @@ export interface Log {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
+  /** Writes what is still gathered; for the moment before the process ends. */
+  flush(): void;
 }
 
 export interface LogOptions {
@@ -31,6 +33,7 @@ export function createLog(options: LogOptions): Log {
   const threshold = LOG_LEVELS.indexOf(options.level);
   let pending: string[] = [];
   function flush(): void {
+    if (pending.length === 0) return;
     const lines = pending.join("");
     pending = [];
     options.write(lines);
@@ -42,7 +45,7 @@ export function createLog(options: LogOptions): Log {
       pending.push(format(new Date(options.now()).toISOString(), level, message, fields));
     };
   }
-  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error"), flush };
 }
 
 function formatJson(time: string, level: LogLevel, message: string, fields: LogFields): string {
