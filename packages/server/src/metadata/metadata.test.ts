@@ -1,0 +1,44 @@
+import { expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type MetadataUnderTest, TEST_DURATIONS, testMetadata } from "./conformance.ts";
+import { FolderLock } from "./sqlite/folder-lock.ts";
+import { SqliteMetadata } from "./sqlite/sqlite-metadata.ts";
+
+function sqlite(path: string, onEnd: () => Promise<void>): MetadataUnderTest {
+  let now = 1_000_000;
+  const options = {
+    now: () => now,
+    durations: TEST_DURATIONS,
+    onFatal: (error: unknown) => console.error(error),
+  };
+  const metadata = new SqliteMetadata(path, options);
+  return {
+    metadata,
+    advanceClock: (ms) => {
+      now += ms;
+    },
+    async [Symbol.asyncDispose]() {
+      await metadata[Symbol.asyncDispose]();
+      await onEnd();
+    },
+  };
+}
+
+testMetadata("SQLite in memory", async () => sqlite(":memory:", async () => undefined));
+
+testMetadata("SQLite in a file", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "stowage-metadata-"));
+  return sqlite(join(folder, "stowage.sqlite"), () => rm(folder, { recursive: true }));
+});
+
+test("FolderLock lets one server have a folder, and the next one when it is gone", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "stowage-lock-"));
+  {
+    using _ = FolderLock.take(folder);
+    expect(() => FolderLock.take(folder)).toThrow("another Stowage server is running on it");
+  }
+  FolderLock.take(folder)[Symbol.dispose]();
+  await rm(folder, { recursive: true });
+});

@@ -1,0 +1,107 @@
+import { allowEverybody, type Authorize } from "@stowage/server/auth/authorize";
+import type { BlobStore } from "@stowage/server/blobstore/blob-store";
+import { MemoryBlobStore } from "@stowage/server/blobstore/memory";
+import { createApp } from "@stowage/server/http/app";
+import type { Metadata } from "@stowage/server/metadata/metadata";
+import { SqliteMetadata } from "@stowage/server/metadata/sqlite/sqlite-metadata";
+import { createLog, type Log } from "@stowage/server/observe/log";
+import { createRegistry } from "@stowage/server/registry/registry";
+import type { TestBlob, TestImage } from "./content.ts";
+
+export interface TestAppOptions {
+  readonly store?: BlobStore;
+  readonly authorize?: Authorize;
+  readonly allowSparse?: boolean;
+  readonly readOnly?: boolean;
+}
+
+export interface RequestParts {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: NonNullable<RequestInit["body"]>;
+}
+
+/** A registry in this process, without a socket: requests go through the app function. */
+export class TestApp implements AsyncDisposable {
+  readonly metadata: Metadata;
+  readonly store: BlobStore;
+  /** Milliseconds that are added to the clock. */
+  clockAhead = 0;
+  draining = false;
+  readonly #app: ReturnType<typeof createApp>;
+  readonly #log: Log;
+  #lines = "";
+
+  constructor(options: TestAppOptions = {}) {
+    const now = () => Date.now() + this.clockAhead;
+    const onFatal = (error: unknown) => {
+      throw error;
+    };
+    this.metadata = new SqliteMetadata(":memory:", { now, onFatal });
+    this.store = options.store ?? new MemoryBlobStore();
+    const rules = { allowSparse: options.allowSparse ?? false };
+    const write = (lines: string) => {
+      this.#lines += lines;
+    };
+    this.#log = createLog({ level: "debug", format: "json", write, now });
+    this.#app = createApp({
+      registry: createRegistry({ metadata: this.metadata, store: this.store, rules, now }),
+      authorize: options.authorize ?? allowEverybody,
+      log: this.#log,
+      readOnly: options.readOnly ?? false,
+      isDraining: () => this.draining,
+    });
+  }
+
+  /** Every line that was logged. */
+  get log(): string {
+    this.#log.flush();
+    return this.#lines;
+  }
+
+  /** Sends a request as it would come from the socket. `path` may be any text after the host. */
+  async request(method: string, path: string, parts: RequestParts = {}): Promise<Response> {
+    const request = new Request("http://registry.test/", { method, ...parts });
+    // The address as the server hands it on: Request would normalise or refuse a hostile one.
+    Object.defineProperty(request, "url", { value: `http://registry.test${path}` });
+    return await this.#app(request, { remoteAddress: "127.0.0.1", setIdleTimeout: () => undefined });
+  }
+
+  /** Pushes a blob in one request. */
+  async pushBlob(repository: string, { bytes, digest }: TestBlob): Promise<Response> {
+    return await this.request("POST", `/v2/${repository}/blobs/uploads/?digest=${digest}`, { body: bytes });
+  }
+
+  /** Pushes config, layers and manifest; the answer is the manifest's. */
+  async pushImage(repository: string, reference: string, image: TestImage): Promise<Response> {
+    for (const blob of [image.config, ...image.layers]) await this.pushBlob(repository, blob);
+    return await this.pushManifest(repository, reference, image);
+  }
+
+  async pushManifest(
+    repository: string,
+    reference: string,
+    image: Pick<TestImage, "manifest" | "mediaType">,
+  ) {
+    const headers = { "Content-Type": image.mediaType };
+    return await this.request("PUT", `/v2/${repository}/manifests/${reference}`, {
+      headers,
+      body: image.manifest.bytes,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.metadata[Symbol.asyncDispose]();
+    await this.store[Symbol.asyncDispose]();
+  }
+}
+
+/** Code of the first error of an envelope; fails when the body is none. */
+export async function errorCode(response: Response): Promise<string> {
+  const body: unknown = await response.json();
+  if (typeof body !== "object" || body === null || !("errors" in body) || !Array.isArray(body.errors)) {
+    throw new Error(`no error envelope: ${JSON.stringify(body)}`);
+  }
+  const [first] = body.errors as { code?: unknown; message?: unknown }[];
+  if (typeof first?.code !== "string" || typeof first.message !== "string") throw new Error("no error code");
+  return first.code;
+}
