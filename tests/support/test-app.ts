@@ -10,6 +10,8 @@ import type { TestBlob, TestImage } from "./content.ts";
 
 export interface TestAppOptions {
   readonly store?: BlobStore;
+  /** A database in memory by default. */
+  readonly databasePath?: string;
   readonly authorize?: Authorize;
   readonly allowSparse?: boolean;
   readonly readOnly?: boolean;
@@ -36,7 +38,7 @@ export class TestApp implements AsyncDisposable {
     const onFatal = (error: unknown) => {
       throw error;
     };
-    this.metadata = new SqliteMetadata(":memory:", { now, onFatal });
+    this.metadata = new SqliteMetadata(options.databasePath ?? ":memory:", { now, onFatal });
     this.store = options.store ?? new MemoryBlobStore();
     const rules = { allowSparse: options.allowSparse ?? false };
     const write = (lines: string) => {

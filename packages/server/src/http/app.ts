@@ -61,6 +61,7 @@ async function answer(
 ): Promise<Response> {
   const health = await answerHealth(path, options);
   if (health !== null) return health;
+  requireOneHost(request);
   const match = matcher.match(path);
   if (match === null) throw new RegistryError("ROUTE_UNKNOWN");
   const route = requireMethod(match, request.method);
@@ -88,6 +89,12 @@ async function answer(
 function withVersion(response: Response): Response {
   response.headers.set("Docker-Distribution-Api-Version", "registry/2.0");
   return response;
+}
+
+/** RFC 9112 section 3.2: two Host headers are an attack on a proxy in front. The server joins them by a comma. */
+function requireOneHost(request: Request): void {
+  if (request.headers.get("Host")?.includes(",") !== true) return;
+  throw new RegistryError("REQUEST_INVALID", { message: "more than one Host header" });
 }
 
 function requireMethod(match: Match, method: string): Route {
