@@ -187,7 +187,7 @@ export class RegistryModel implements AsyncDisposable {
       [image.config, ...image.layers].some((blob) => blob.digest === digest),
     );
     const response = await this.#app.request("DELETE", `/v2/${repository}/blobs/${digest}`);
-    expect(response.status).toBe(!state.blobs.has(digest) ? 404 : isUsed ? 409 : 202);
+    expect(response.status).toBe(!state.blobs.has(digest) ? 404 : isUsed ? 405 : 202);
     if (!isUsed) state.blobs.delete(digest);
   }
 

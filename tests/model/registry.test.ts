@@ -3,12 +3,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { RegistryModel } from "./registry-model.ts";
 
-const LONG = process.env["STOWAGE_LONG"] === "1";
+const LONG = process.env.STOWAGE_LONG === "1";
 const RUNS = LONG ? 200 : 6;
 const STEPS = LONG ? 2_000 : 400;
 
 /** A seed from outside repeats a run: `STOWAGE_SEED=123 bun test tests/model`. */
-const FIRST_SEED = Number(process.env["STOWAGE_SEED"] ?? Math.floor(Math.random() * 1_000_000_000));
+const FIRST_SEED = Number(process.env.STOWAGE_SEED ?? Math.floor(Math.random() * 1_000_000_000));
 
 test(`the registry agrees with its model over ${RUNS} runs of ${STEPS} random operations with restarts`, async () => {
   for (let run = 0; run < RUNS; run++) {

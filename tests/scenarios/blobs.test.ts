@@ -52,7 +52,6 @@ test.each([
   ["bytes=8-99", 206, "89", "bytes 8-9/10"],
   ["bytes=0-0,2-3", 200, "0123456789", null],
   ["lines=0-1", 200, "0123456789", null],
-  ["bytes=5-2", 200, "0123456789", null],
 ] as const)("GET blob with Range %s -> %i", async (range, status, body, contentRange) => {
   const response = await get({ Range: range });
   expect(response.status).toBe(status);
@@ -61,11 +60,14 @@ test.each([
   expect(await response.text()).toBe(body);
 });
 
-test("GET blob with a range past the end -> 416 that says the size", async () => {
-  const response = await get({ Range: "bytes=10-" });
-  expect([response.status, await errorCode(response)]).toEqual([416, "RANGE_INVALID"]);
-  expect(response.headers.get("Content-Range")).toBe("bytes */10");
-});
+test.each(["bytes=10-", "bytes=5-2", "bytes=-0"])(
+  "GET blob with Range %s -> 416 that says the size",
+  async (range) => {
+    const response = await get({ Range: range });
+    expect([response.status, await errorCode(response)]).toEqual([416, "RANGE_INVALID"]);
+    expect(response.headers.get("Content-Range")).toBe("bytes */10");
+  },
+);
 
 test("If-Range with another validator answers the whole blob", async () => {
   expect((await get({ Range: "bytes=0-1", "If-Range": '"other"' })).status).toBe(200);

@@ -4,7 +4,7 @@ import { blobOf, imageOf } from "../support/content.ts";
 import { errorCode, TestApp } from "../support/test-app.ts";
 
 const IMAGE = imageOf([blobOf("layer")]);
-const RUNS = process.env["STOWAGE_LONG"] === "1" ? 50_000 : 1_500;
+const RUNS = process.env.STOWAGE_LONG === "1" ? 50_000 : 1_500;
 
 const noise = fc.oneof(
   fc.string({ maxLength: 20 }),

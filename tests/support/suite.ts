@@ -34,7 +34,7 @@ export function suite(name: string, needs: readonly Need[], body: () => void): v
     return;
   }
   const message = `${name}: NOT RUN, this machine lacks ${missing.join(", ")}`;
-  if (process.env["CI"] === "true") {
+  if (process.env.CI === "true") {
     test(name, () => {
       throw new Error(message);
     });

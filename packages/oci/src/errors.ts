@@ -27,9 +27,9 @@ export const ERROR_CODES = {
   UNAUTHORIZED: { status: 401, message: "authentication required" },
   UNSUPPORTED: { status: 405, message: "the operation is unsupported" },
 
-  BLOB_IN_USE: { status: 409, message: "blob is referenced by a manifest of this repository" },
+  BLOB_IN_USE: { status: 405, message: "blob is referenced by a manifest of this repository" },
   INTERNAL_ERROR: { status: 500, message: "the registry failed to answer; the incident is in its log" },
-  MANIFEST_IN_USE: { status: 409, message: "manifest is referenced by an index of this repository" },
+  MANIFEST_IN_USE: { status: 405, message: "manifest is referenced by an index of this repository" },
   REQUEST_INVALID: { status: 400, message: "malformed request" },
   ROUTE_UNKNOWN: { status: 404, message: "no such endpoint" },
   STORAGE_FULL: { status: 507, message: "the registry has no storage space left" },

@@ -15,7 +15,8 @@ const SINGLE_RANGE = /^bytes=\s*(\d{0,15})\s*-\s*(\d{0,15})\s*$/i;
 
 /**
  * What to answer to a Range header for a body of `size` bytes (RFC 9110 section 14). One range with a start,
- * an end, or a suffix is honoured; several ranges, another unit or a malformed header answer the whole body.
+ * an end, or a suffix is honoured; several ranges, another unit or a malformed header answer the whole body. A
+ * range that ends before it starts is rejected, which section 14.2 allows and the conformance suite asks for.
  */
 export function resolveRange(header: string | null, size: number): RangeAnswer {
   const match = header === null ? null : SINGLE_RANGE.exec(header);
@@ -28,8 +29,8 @@ export function resolveRange(header: string | null, size: number): RangeAnswer {
     return { kind: "part", range: { start: Math.max(0, size - suffix), end: size - 1 } };
   }
   const start = Number(first);
-  if (last !== "" && Number(last) < start) return { kind: "whole" };
-  if (start >= size) return { kind: "unsatisfiable" };
+  const isInverted = last !== "" && Number(last) < start;
+  if (isInverted || start >= size) return { kind: "unsatisfiable" };
   return { kind: "part", range: { start, end: last === "" ? size - 1 : Math.min(Number(last), size - 1) } };
 }
 

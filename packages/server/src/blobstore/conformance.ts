@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { type Digest, digestFromHex } from "@stowage/oci/digest";
-import { randomUploadId, type UploadId } from "../registry/upload-id.ts";
+import { randomUploadId, type UploadId } from "@stowage/oci/upload-id";
 import { type BlobStore, type ObjectBody, type StorageKey, UploadLost } from "./blob-store.ts";
 
 /** A store to test, and what its end must check or remove. */

@@ -1,5 +1,5 @@
 import type { Digest } from "@stowage/oci/digest";
-import type { UploadId } from "../registry/upload-id.ts";
+import type { UploadId } from "@stowage/oci/upload-id";
 import type { BlobStore, StorageKey, StoredObject, UploadWriter } from "./blob-store.ts";
 
 /** Decides whether the next operation fails: gets its name, and throws the failure. */

@@ -1,6 +1,6 @@
 import { algorithmOf, type Digest, hexOf } from "@stowage/oci/digest";
 import type { ByteRange } from "@stowage/oci/range";
-import type { UploadId } from "../registry/upload-id.ts";
+import type { UploadId } from "@stowage/oci/upload-id";
 import {
   type BlobStore,
   type StorageKey,

@@ -3,7 +3,7 @@ import { type Digest, digestFromHex } from "@stowage/oci/digest";
 import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repository-name";
 import { parseTag, type Tag } from "@stowage/oci/tag";
 import type { StorageKey } from "../blobstore/blob-store.ts";
-import { randomUploadId, type UploadId } from "../registry/upload-id.ts";
+import { randomUploadId, type UploadId } from "@stowage/oci/upload-id";
 import type { BlobRecord, Durations, Metadata, NewManifest } from "./metadata.ts";
 
 /** A store to test, with a clock that the test turns. */

@@ -5,7 +5,7 @@ import type { Reference } from "@stowage/oci/reference";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Tag } from "@stowage/oci/tag";
 import type { StorageKey } from "../blobstore/blob-store.ts";
-import type { UploadId } from "../registry/upload-id.ts";
+import type { UploadId } from "@stowage/oci/upload-id";
 
 /**
  * What the registry remembers, apart from the bytes of blobs. Each method is one whole unit of work: it happens

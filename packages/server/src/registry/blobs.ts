@@ -81,6 +81,7 @@ export class Blobs {
     if (result === "in-use") {
       throw new RegistryError("BLOB_IN_USE", {
         message: `cannot delete blob ${digest}: a manifest of "${repository}" refers to it; delete the manifest first`,
+        headers: { Allow: "GET, HEAD" },
       });
     }
   }

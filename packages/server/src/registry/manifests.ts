@@ -117,6 +117,7 @@ export class Manifests {
     if (result === "in-use") {
       throw new RegistryError("MANIFEST_IN_USE", {
         message: `cannot delete manifest ${digest}: an index of "${repository}" lists it; delete the index first`,
+        headers: { Allow: "GET, HEAD, PUT" },
       });
     }
   }

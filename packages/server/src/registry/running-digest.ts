@@ -1,6 +1,6 @@
 import { type Digest, type DigestAlgorithm, digestFromHex } from "@stowage/oci/digest";
 import type { StoredObject } from "../blobstore/blob-store.ts";
-import type { UploadId } from "./upload-id.ts";
+import type { UploadId } from "@stowage/oci/upload-id";
 
 /** A digest of bytes that are still coming. */
 export class RunningDigest {

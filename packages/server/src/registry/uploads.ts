@@ -6,7 +6,7 @@ import type { Caller } from "../auth/authorize.ts";
 import { type BlobStore, UploadLost, type UploadWriter } from "../blobstore/blob-store.ts";
 import type { BlobRecord, Metadata, UploadSession } from "../metadata/metadata.ts";
 import { hashObject, RunningDigest, RunningDigests } from "./running-digest.ts";
-import { randomUploadId, type UploadId } from "./upload-id.ts";
+import { randomUploadId, type UploadId } from "@stowage/oci/upload-id";
 
 /** While bytes keep coming, the session's end is put off this often, in milliseconds. */
 const TOUCH_INTERVAL_MS = 60_000;

@@ -3,7 +3,7 @@ import { mkdir, open, opendir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { algorithmOf, DIGEST_ALGORITHMS, type Digest, hexOf } from "@stowage/oci/digest";
 import type { ByteRange } from "@stowage/oci/range";
-import type { UploadId } from "../../registry/upload-id.ts";
+import type { UploadId } from "@stowage/oci/upload-id";
 import {
   type BlobStore,
   type StorageKey,

@@ -2,6 +2,7 @@ import { RegistryError } from "@stowage/oci/errors";
 import { MANIFEST_BYTES_MAX } from "@stowage/oci/manifest";
 import { parseMediaType } from "@stowage/oci/media-type";
 import { quote, type Reference, requireReference, requireTag } from "@stowage/oci/reference";
+import { parseTag } from "@stowage/oci/tag";
 import type { ManifestRecord } from "../../registry/manifests.ts";
 import { readBody } from "../body.ts";
 import { etagOf, isNotModified } from "../conditional.ts";
@@ -15,7 +16,7 @@ const TAGS_PER_PUSH_MAX = 100;
  * Accept says; schema 1 conversion would be decided here.
  */
 export async function getManifest(exchange: RepositoryExchange): Promise<Response> {
-  const reference = requireReference(exchange.target);
+  const reference = requireKnownReference(exchange.target);
   const manifest = await exchange.registry.manifests.require(exchange.repository, reference);
   const headers = manifestHeaders(manifest, reference);
   if (isNotModified(exchange.request, manifest.digest)) return new Response(null, { status: 304, headers });
@@ -23,7 +24,7 @@ export async function getManifest(exchange: RepositoryExchange): Promise<Respons
 }
 
 export async function headManifest(exchange: RepositoryExchange): Promise<Response> {
-  const reference = requireReference(exchange.target);
+  const reference = requireKnownReference(exchange.target);
   const manifest = await exchange.registry.manifests.require(exchange.repository, reference);
   return new Response(null, { headers: manifestHeaders(manifest, reference) });
 }
@@ -59,8 +60,16 @@ export async function deleteManifest({
   repository,
   target,
 }: RepositoryExchange): Promise<Response> {
-  await registry.manifests.delete(repository, requireReference(target));
+  await registry.manifests.delete(repository, requireKnownReference(target));
   return new Response(null, { status: 202, headers: { "Content-Length": "0" } });
+}
+
+/** The reference of something that should exist: text that cannot be a tag names nothing, which is 404, not 400. */
+function requireKnownReference(target: string): Reference {
+  if (!target.includes(":") && parseTag(target) === null) {
+    throw new RegistryError("MANIFEST_UNKNOWN", { message: `no manifest is called ${quote(target)}` });
+  }
+  return requireReference(target);
 }
 
 function requireContentType(request: Request): string | null {

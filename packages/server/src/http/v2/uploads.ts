@@ -3,7 +3,7 @@ import { RegistryError } from "@stowage/oci/errors";
 import { formatUploadRange, parseContentRange } from "@stowage/oci/range";
 import { quote, requireDigest } from "@stowage/oci/reference";
 import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repository-name";
-import { parseUploadId } from "../../registry/upload-id.ts";
+import { parseUploadId } from "@stowage/oci/upload-id";
 import type { Chunk, UploadRef } from "../../registry/uploads.ts";
 import { streamBody } from "../body.ts";
 import type { RepositoryExchange } from "../exchange.ts";

@@ -1,5 +1,5 @@
 import type { StorageKey } from "../../blobstore/blob-store.ts";
-import type { UploadId } from "../../registry/upload-id.ts";
+import type { UploadId } from "@stowage/oci/upload-id";
 import { all, now, type Unit } from "./statement.ts";
 
 /** Says that nothing refers to the object any more and that it may be deleted after `graceMs`. */

@@ -1,7 +1,7 @@
 import type { Digest, DigestAlgorithm } from "@stowage/oci/digest";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { StorageKey } from "../../blobstore/blob-store.ts";
-import type { UploadId } from "../../registry/upload-id.ts";
+import type { UploadId } from "@stowage/oci/upload-id";
 import type { BlobRecord, Durations, UploadProgress, UploadSession } from "../metadata.ts";
 import { linkBlob, renewLease } from "./blobs.ts";
 import { addTombstone } from "./garbage.ts";

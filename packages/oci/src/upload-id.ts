@@ -9,5 +9,6 @@ export function parseUploadId(text: string): UploadId | null {
 }
 
 export function randomUploadId(): UploadId {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("hex") as UploadId;
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("") as UploadId;
 }

@@ -1,0 +1,95 @@
+import { expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { RegistryProcess } from "../support/registry-process.ts";
+import { program, suite } from "../support/suite.ts";
+
+/**
+ * The official suites of the OCI Distribution Specification, built by `npm test` from pinned sources. The current
+ * one (`conformance`, main of July 2026) is not carried by every module proxy: where it cannot be had that is said
+ * loudly, and STOWAGE_OCI_CONFORMANCE may name a binary of it.
+ */
+const current = process.env.STOWAGE_OCI_CONFORMANCE ?? program("conformance").path;
+const hasCurrent = (await Bun.file(current).exists()) && current.includes("/");
+
+interface Outcome {
+  readonly exitCode: number;
+  readonly output: string;
+  readonly report: string;
+}
+
+/** Runs a suite in a folder of its own, where it leaves its report. */
+async function runSuite(binary: string, environment: Readonly<Record<string, string>>): Promise<Outcome> {
+  const folder = await mkdtemp(join(tmpdir(), "stowage-conformance-"));
+  try {
+    const child = Bun.spawn([binary], {
+      cwd: folder,
+      env: { ...process.env, OCI_RESULTS_DIR: folder, ...environment },
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const output = (
+      await Promise.all([child.stdout, child.stderr].map((stream) => new Response(stream).text()))
+    ).join("");
+    return { exitCode: await child.exited, output, report: await Bun.file(join(folder, "junit.xml")).text() };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+const attribute = (report: string, name: string) =>
+  Number(new RegExp(`<testsuite [^>]*\\b${name}="(\\d+)"`).exec(report)?.[1] ?? 0);
+
+suite("OCI conformance, suite of 2023", [program("conformance-2023")], () => {
+  test("every test passes but those that ask for a registry without deletion or automatic mounts", async () => {
+    await using registry = await RegistryProcess.start();
+    const { exitCode, output, report } = await runSuite(program("conformance-2023").path, {
+      OCI_ROOT_URL: registry.url,
+      OCI_NAMESPACE: "conformance/one",
+      OCI_CROSSMOUNT_NAMESPACE: "conformance/two",
+      OCI_TEST_PULL: "1",
+      OCI_TEST_PUSH: "1",
+      OCI_TEST_CONTENT_DISCOVERY: "1",
+      OCI_TEST_CONTENT_MANAGEMENT: "1",
+      OCI_AUTOMATIC_CROSSMOUNT: "1",
+    });
+    process.stderr.write(
+      `>>> conformance 2023: ${/\d+ Passed.*/.exec(Bun.stripANSI(output))?.[0] ?? output}\n`,
+    );
+    expect([exitCode, attribute(report, "failures")]).toEqual([0, 0]);
+    // Two tests are for set-ups without push, two for registries without automatic mounts.
+    expect(attribute(report, "skipped")).toBe(4);
+    expect(attribute(report, "tests")).toBeGreaterThan(75);
+  });
+});
+
+if (!hasCurrent) {
+  process.stderr.write(
+    "\n!!! OCI conformance, current suite: NOT RUN, no module proxy gave it; see docs/testing.md\n\n",
+  );
+}
+
+test.skipIf(!hasCurrent).each([
+  ["with sparse manifests allowed", "true", ["--allow-sparse"]],
+  ["with sparse manifests refused", "false", []],
+])(
+  "OCI conformance, current suite with every option on: all pass, none skipped, %s",
+  async (_, sparse, args) => {
+    await using registry = await RegistryProcess.start({ args });
+    const { exitCode, output, report } = await runSuite(current, {
+      OCI_REGISTRY: registry.host,
+      OCI_TLS: "disabled",
+      OCI_VERSION: "dev",
+      OCI_DATA_SPARSE: sparse,
+    });
+    const count = (name: string) =>
+      Number(new RegExp(`^\\s*${name}\\.+:\\s*(\\d+)$`, "m").exec(output)?.[1] ?? -1);
+    process.stderr.write(`>>> conformance, sparse ${sparse}: ${count("Pass")} passed of ${count("Total")}\n`);
+    expect([exitCode, attribute(report, "failures"), count("FAIL"), count("Error"), count("Skip")]).toEqual([
+      0, 0, 0, 0, 0,
+    ]);
+    expect(count("Pass")).toBe(count("Total"));
+    expect(count("Total")).toBeGreaterThan(900);
+  },
+);
