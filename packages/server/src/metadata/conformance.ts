@@ -67,7 +67,8 @@ function testUploads(get: () => MetadataUnderTest): void {
     expect(await metadata.blobs.find(A, blob.digest)).toEqual(blob);
     expect(await metadata.blobs.find(B, blob.digest)).toBeNull();
     expect(await metadata.uploads.find(id)).toMatchObject({ finished: blob.digest });
-    expect(await metadata.uploads.finish(id, blob)).toBe("gone");
+    expect(await metadata.uploads.finish(id, blob)).toBe("finished");
+    expect(await metadata.uploads.finish(id, blobOf("other", id))).toBe("gone");
     advanceClock(TEST_DURATIONS.finishedUploadMs);
     expect(await metadata.uploads.find(id)).toBeNull();
   });
@@ -117,8 +118,11 @@ function testUploads(get: () => MetadataUnderTest): void {
     expect(await metadata.garbage.expire(10, uploadKey)).toBe(1);
     expect(await metadata.uploads.finish(id, blob)).toBe("gone");
     expect(await metadata.garbage.due(10)).toEqual([blob.storageKey]);
+    expect(await metadata.uploads.prepareFinish(id, blob, uploadKey(id))).toBe("gone");
     await metadata.garbage.forget([blob.storageKey]);
     expect(await metadata.garbage.due(10)).toEqual([]);
+    expect(await metadata.uploads.prepareFinish(id, blob, uploadKey(id))).toBe("proceed");
+    expect(await metadata.uploads.finish(id, blob)).toBe("finished");
   });
 
   test("an abandoned upload expires, one that is touched does not", async () => {

@@ -70,9 +70,9 @@ export class Uploads {
     ref: UploadRef,
     chunk: Chunk,
   ): Promise<OutOfOrder | { readonly kind: "advanced"; readonly offset: number }> {
+    using lock = this.#lock(ref.id);
     const session = await this.#require(ref);
     if (session.finished !== null) throw unknownUpload(ref);
-    using lock = this.#lock(ref.id);
     if (lock === null || !continues(session, chunk)) return { kind: "out-of-order", offset: session.offset };
     await using writer = await this.#openWriter(session);
     const digest = await this.#runningDigest(session, session.algorithm);
@@ -81,7 +81,7 @@ export class Uploads {
       await this.#syncOrDiscard(session, writer);
       const to = session.offset + received.bytes;
       const progress = { from: session.offset, to, digestSoFar: digest.soFar() };
-      if (!(await this.#metadata.uploads.advance(ref.id, progress))) throw await this.#discarded(session);
+      if (!(await this.#metadata.uploads.advance(ref.id, progress))) return await this.#overtaken(ref);
       this.#digests.keep(ref.id, digest);
     }
     if (received.interrupted !== null) throw received.interrupted;
@@ -98,10 +98,10 @@ export class Uploads {
     digest: Digest,
     chunk: Chunk | null,
   ): Promise<OutOfOrder | { readonly kind: "finished" }> {
+    using lock = this.#lock(ref.id);
     const session = await this.#require(ref);
     if (session.finished === digest) return { kind: "finished" };
     if (session.finished !== null) throw unknownUpload(ref);
-    using lock = this.#lock(ref.id);
     const inOrder = chunk === null || continues(session, chunk);
     if (lock === null || !inOrder) return { kind: "out-of-order", offset: session.offset };
     const size = await this.#complete(session, digest, chunk);
@@ -169,6 +169,16 @@ export class Uploads {
     if (this.#busy.has(id)) return null;
     this.#busy.add(id);
     return { [Symbol.dispose]: () => this.#busy.delete(id) };
+  }
+
+  /** Another replica advanced the session, or it ended while bytes came: then they are nobody's. */
+  async #overtaken(ref: UploadRef): Promise<OutOfOrder> {
+    this.#digests.drop(ref.id);
+    const session = await this.#metadata.uploads.find(ref.id);
+    if (session !== null && session.finished === null)
+      return { kind: "out-of-order", offset: session.offset };
+    await this.#store.delete(this.#store.uploadKey(ref.id));
+    throw unknownUpload(ref);
   }
 
   async #openWriter(session: UploadSession): Promise<UploadWriter> {

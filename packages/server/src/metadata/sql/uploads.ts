@@ -83,7 +83,11 @@ export function* prepareFinish(
   durations: Durations,
 ): Unit<"exists" | "proceed" | "gone"> {
   const session = yield* findUpload(id);
+  if (session?.finished === blob.digest) return "exists";
   if (session === null || session.finished !== null) return "gone";
+  // An earlier attempt's intent ran out: the object at this key is about to be deleted, and so would a new one be.
+  const doomed = yield* first("SELECT 1 FROM tombstones WHERE storage_key = ?", blob.storageKey);
+  if (doomed !== null) return "gone";
   const present = yield* first(
     "SELECT 1 FROM blobs WHERE digest = ? AND quarantined_at IS NULL",
     blob.digest,
@@ -95,7 +99,8 @@ export function* prepareFinish(
     return "exists";
   }
   yield* all(
-    "INSERT INTO intents (storage_key, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+    `INSERT INTO intents (storage_key, expires_at) VALUES (?, ?)
+     ON CONFLICT (storage_key) DO UPDATE SET expires_at = excluded.expires_at`,
     blob.storageKey,
     (yield* now()) + durations.intentMs,
   );
@@ -108,6 +113,7 @@ export function* finishUpload(
   durations: Durations,
 ): Unit<"finished" | "gone"> {
   const session = yield* findUpload(id);
+  if (session?.finished === blob.digest) return "finished";
   // Without its intent the object at this key may be deleted at any moment: it must not become a blob.
   const intended = yield* touched(
     "DELETE FROM intents WHERE storage_key = ? RETURNING storage_key",
