@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { blobOf, digestOf } from "../support/content.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
+import { program, suite } from "../support/suite.ts";
 
 /** What only a real socket shows: malformed requests, unread bodies, clients that go away, signals. */
 
@@ -173,4 +177,22 @@ test("SIGTERM lets an upload in flight finish, then the process ends with 0", as
   expect(await ended).toBe(0);
   await server.start();
   expect(await (await fetch(`${server.url}/v2/t/r/blobs/${digest}`)).text()).toBe("hello world");
+});
+
+suite("TLS", [program("openssl")], () => {
+  test("the registry serves with a certificate, and names the setting when a file is none", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "stowage-tls-"));
+    const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+    const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"];
+    await Bun.spawn([program("openssl").path, ...request, "-keyout", key, "-out", cert], { stderr: "ignore" })
+      .exited;
+    await using server = await RegistryProcess.start({ args: ["--tls-key", key, "--tls-cert", cert] });
+    expect(server.url).toStartWith("https://");
+    const response = await fetch(`${server.url}/v2/`, { tls: { rejectUnauthorized: false } });
+    expect(response.status).toBe(200);
+    await Bun.write(cert, "no certificate");
+    const broken = RegistryProcess.start({ args: ["--tls-key", key, "--tls-cert", cert] });
+    expect(broken).rejects.toThrow(/--tls-cert is ".*", which has no PEM block; wanted a PEM file/);
+    await rm(folder, { recursive: true });
+  });
 });

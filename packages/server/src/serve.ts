@@ -18,12 +18,20 @@ export interface RunningServer {
   stop(): void;
 }
 
+/** Where the log goes. */
+export interface LogOutput {
+  readonly isTerminal: boolean;
+  readonly write: (lines: string) => void;
+}
+
 /**
  * Starts the registry: listens, serves, and stops in order.
  * @throws Error when the data folder, the address or the TLS files cannot be used
  */
-export async function serve(settings: Settings, write: (lines: string) => void): Promise<RunningServer> {
-  const log = createLog({ level: settings.logLevel, format: settings.logFormat, write, now: Date.now });
+export async function serve(settings: Settings, { isTerminal, write }: LogOutput): Promise<RunningServer> {
+  const automatic = isTerminal ? "text" : "json";
+  const format = settings.logFormat === "auto" ? automatic : settings.logFormat;
+  const log = createLog({ level: settings.logLevel, format, write, now: Date.now });
   let draining = false;
   const system = await compose({ settings, log, isDraining: () => draining, onFatal: exitNow });
   const server = await listen(settings, system.app).catch(async (error: unknown) => {

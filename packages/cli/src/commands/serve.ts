@@ -14,7 +14,10 @@ export async function runServe(args: readonly string[]): Promise<number> {
     return EXIT.usage;
   }
   try {
-    const server = await serve(result.settings, (lines) => process.stdout.write(lines));
+    const server = await serve(result.settings, {
+      isTerminal: process.stdout.isTTY === true,
+      write: (lines) => process.stdout.write(lines),
+    });
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.once(signal, () => {
         process.once(signal, () => process.exit(signal === "SIGINT" ? 130 : 143));

@@ -1,5 +1,8 @@
 import { LOG_LEVELS, type LogLevel } from "../observe/log.ts";
 
+const LOG_FORMATS = ["auto", "text", "json"] as const;
+type LogFormat = (typeof LOG_FORMATS)[number];
+
 /** Everything that can be set, with parsed values. */
 export interface Settings {
   readonly hostname: string;
@@ -11,7 +14,7 @@ export interface Settings {
   readonly allowSparse: boolean;
   readonly auth: "none" | null;
   readonly logLevel: LogLevel;
-  readonly logFormat: "text" | "json";
+  readonly logFormat: LogFormat;
   /** How long requests in flight may take after SIGTERM, in seconds. */
   readonly drainSeconds: number;
 }
@@ -72,10 +75,10 @@ export const SETTINGS = [
   option(
     "log-format",
     "FORMAT",
-    "json",
-    "text or json",
-    "text or json",
-    (text) => text === "text" || text === "json",
+    "auto",
+    "text, json, or auto: text on a terminal",
+    "auto, text or json",
+    (text) => LOG_FORMATS.some((format) => format === text),
   ),
   option(
     "drain-seconds",
@@ -184,7 +187,7 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
     allowSparse: text("allow-sparse") === "true",
     auth,
     logLevel: LOG_LEVELS.find((level) => level === text("log-level")) ?? "info",
-    logFormat: text("log-format") === "text" ? "text" : "json",
+    logFormat: LOG_FORMATS.find((format) => format === text("log-format")) ?? "auto",
     drainSeconds: Number(text("drain-seconds")),
   };
 }
