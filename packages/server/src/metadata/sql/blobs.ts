@@ -12,12 +12,14 @@ interface BlobRow {
   lease_until: number;
 }
 
-function toRecord(row: BlobRow): BlobRecord {
-  return { digest: row.digest, size: row.size, storageKey: row.storage_key };
+/** A blob of a repository, with the time until which it is leased. */
+export interface LeasedBlob {
+  readonly blob: BlobRecord;
+  readonly leaseUntil: number;
 }
 
-function* findRow(repository: RepositoryName, digest: Digest): Unit<BlobRow | null> {
-  return yield* first<BlobRow>(
+export function* findBlob(repository: RepositoryName, digest: Digest): Unit<LeasedBlob | null> {
+  const row = yield* first<BlobRow>(
     `SELECT b.digest, b.size, b.storage_key, b.lease_until
        FROM repositories r
        JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.digest = ?
@@ -26,22 +28,14 @@ function* findRow(repository: RepositoryName, digest: Digest): Unit<BlobRow | nu
     digest,
     repository,
   );
-}
-
-export function* findBlob(repository: RepositoryName, digest: Digest): Unit<BlobRecord | null> {
-  const row = yield* findRow(repository, digest);
-  return row === null ? null : toRecord(row);
-}
-
-/** The blob, and whether less than half of its lease is left, so that it must be renewed before answering. */
-export function* findBlobAndLease(
-  repository: RepositoryName,
-  digest: Digest,
-  durations: Durations,
-): Unit<{ blob: BlobRecord; leaseIsShort: boolean } | null> {
-  const row = yield* findRow(repository, digest);
   if (row === null) return null;
-  return { blob: toRecord(row), leaseIsShort: row.lease_until - (yield* now()) < durations.leaseMs / 2 };
+  const blob = { digest: row.digest, size: row.size, storageKey: row.storage_key };
+  return { blob, leaseUntil: row.lease_until };
+}
+
+/** Whether less than half of the lease is left, so that it must be renewed before a pusher is answered. */
+export function* isLeaseShort({ leaseUntil }: LeasedBlob, durations: Durations): Unit<boolean> {
+  return leaseUntil - (yield* now()) < durations.leaseMs / 2;
 }
 
 /** Keeps the blob for a whole lease from now. Never shortens one. */
@@ -56,10 +50,10 @@ export function* leaseBlob(
   digest: Digest,
   durations: Durations,
 ): Unit<BlobRecord | null> {
-  const row = yield* findRow(repository, digest);
-  if (row === null) return null;
+  const found = yield* findBlob(repository, digest);
+  if (found === null) return null;
   yield* renewLease(digest, durations);
-  return toRecord(row);
+  return found.blob;
 }
 
 export function* mountBlob(

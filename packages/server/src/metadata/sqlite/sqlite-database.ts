@@ -2,6 +2,7 @@ import { Database, SQLiteError, type Statement as Prepared } from "bun:sqlite";
 import { RegistryError } from "@stowage/oci/errors";
 import type { SqlValue, Step, Unit } from "../sql/statement.ts";
 import { migrate } from "./migrate.ts";
+import { ReadCache } from "./read-cache.ts";
 
 /** How long a statement waits for another process (a shell, a backup) that holds the database, in milliseconds. */
 const BUSY_TIMEOUT_MS = 2_000;
@@ -38,6 +39,7 @@ export class SqliteDatabase {
   readonly #now: () => number;
   readonly #onFatal: (error: unknown) => void;
   readonly #prepared = new Map<string, Prepared<unknown, SqlValue[]>>();
+  readonly #cache = new ReadCache();
   #queue: Job[] = [];
   #flushing: Promise<void> | null = null;
 
@@ -59,6 +61,11 @@ export class SqliteDatabase {
   /** Runs a unit that only reads. It sees every write that was answered. */
   read<T>(unit: Unit<T>): T {
     return this.#run(unit);
+  }
+
+  /** Like read, but what was read since the last commit is not read again. `key` names the unit and its arguments. */
+  readCached<T>(key: string, start: () => Unit<T>, bytesOf: (result: T) => number = () => 0): T {
+    return this.#cache.get(key, () => this.#run(start()), bytesOf);
   }
 
   /** Runs a unit in a transaction; resolves when its effects are durable. */
@@ -111,6 +118,7 @@ export class SqliteDatabase {
     try {
       const outcomes = jobs.map((job) => this.#runInSavepoint(job.start()));
       this.#exec("COMMIT");
+      this.#cache.clear();
       return outcomes;
     } catch (error) {
       if (this.#database.inTransaction) this.#exec("ROLLBACK");

@@ -1,4 +1,5 @@
 import type { Digest } from "@stowage/oci/digest";
+import type { Reference } from "@stowage/oci/reference";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import {
   type BlobMetadata,
@@ -7,6 +8,7 @@ import {
   type Durations,
   type GarbageMetadata,
   type ManifestMetadata,
+  type ManifestRecord,
   type Metadata,
   type UploadMetadata,
 } from "../metadata.ts";
@@ -46,7 +48,7 @@ export class SqliteMetadata implements Metadata {
     };
     this.manifests = {
       put: (manifest) => database.write(() => manifests.putManifest(manifest)),
-      find: async (repository, reference) => database.read(manifests.findManifest(repository, reference)),
+      find: async (repository, reference) => findManifest(database, repository, reference),
       delete: (repository, digest, options) =>
         database.write(() => manifests.deleteManifest(repository, digest, options)),
       deleteTag: (repository, tag) => database.write(() => manifests.deleteTag(repository, tag)),
@@ -73,12 +75,20 @@ export class SqliteMetadata implements Metadata {
 
 function bindBlobs(database: SqliteDatabase, durations: Durations): BlobMetadata {
   return {
-    find: async (repository, digest) => database.read(blobs.findBlob(repository, digest)),
+    find: async (repository, digest) => findBlob(database, repository, digest)?.blob ?? null,
     findForPush: (repository, digest) => findForPush(database, durations, repository, digest),
     mount: (digest, from, to) => database.write(() => blobs.mountBlob(digest, from, to, durations)),
     repositoriesWith: async (digest, entriesMax) => database.read(blobs.repositoriesWith(digest, entriesMax)),
     unlink: (repository, digest) => database.write(() => blobs.unlinkBlob(repository, digest)),
   };
+}
+
+function findBlob(
+  database: SqliteDatabase,
+  repository: RepositoryName,
+  digest: Digest,
+): blobs.LeasedBlob | null {
+  return database.readCached(`blob ${digest} ${repository}`, () => blobs.findBlob(repository, digest));
 }
 
 /** A read nearly always: the transaction is only entered when the lease has run down to its half. */
@@ -88,7 +98,21 @@ async function findForPush(
   repository: RepositoryName,
   digest: Digest,
 ): Promise<BlobRecord | null> {
-  const found = database.read(blobs.findBlobAndLease(repository, digest, durations));
-  if (found === null || !found.leaseIsShort) return found?.blob ?? null;
+  const found = findBlob(database, repository, digest);
+  if (found === null) return null;
+  if (!database.read(blobs.isLeaseShort(found, durations))) return found.blob;
   return await database.write(() => blobs.leaseBlob(repository, digest, durations));
+}
+
+function findManifest(
+  database: SqliteDatabase,
+  repository: RepositoryName,
+  reference: Reference,
+): ManifestRecord | null {
+  const name = reference.kind === "tag" ? reference.tag : reference.digest;
+  return database.readCached(
+    `manifest ${name} ${repository}`,
+    () => manifests.findManifest(repository, reference),
+    (found) => found?.bytes.byteLength ?? 0,
+  );
 }
