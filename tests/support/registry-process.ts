@@ -35,7 +35,12 @@ export class RegistryProcess implements AsyncDisposable {
   static async start(options: RegistryProcessOptions = {}): Promise<RegistryProcess> {
     const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "stowage-test-")));
     const registry = new RegistryProcess(dataDir, options);
-    await registry.start();
+    try {
+      await registry.start();
+    } catch (error) {
+      await registry[Symbol.asyncDispose]();
+      throw error;
+    }
     return registry;
   }
 
