@@ -16,8 +16,8 @@ import { parseStrictJson } from "./strict-json.ts";
 /** Largest manifest, in bytes: what the specification asks registries to accept at least ("Pushing Manifests"). */
 export const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Most descriptors in one manifest; 4 MiB would hold about twice as many. */
-export const MANIFEST_DESCRIPTORS_MAX = 16_384;
+/** Most descriptors in one manifest: each is looked up and linked in the one transaction that stores it. */
+export const MANIFEST_DESCRIPTORS_MAX = 4_096;
 
 interface ManifestBase {
   readonly mediaType: string;

@@ -23,7 +23,9 @@ test.each([
   ["", "not valid JSON"],
   ["[".repeat(JSON_DEPTH_MAX + 1), "nested deeper"],
   ["[".repeat(1_000_000), "nested deeper"],
-])("parseStrictJson %p", (text, problem) => {
+  [`[${"{},".repeat(1_000_000)}{}]`, "objects, lists and keys"],
+  [`{${Array.from({ length: 300_000 }, (_, at) => `"${at}":1`).join(",")}}`, "objects, lists and keys"],
+])("parseStrictJson row %#", (text, problem) => {
   const result = parse(text);
   if (problem === null) expect(result.ok).toBe(true);
   else expect(result).toEqual({ ok: false, problem: expect.stringContaining(problem) });

@@ -1,6 +1,9 @@
 /** Deepest nesting accepted in a manifest; real ones stay under 10. */
 export const JSON_DEPTH_MAX = 64;
 
+/** Most objects, lists and keys of one text together: bounds the time that a hostile one takes to read. */
+export const JSON_NODES_MAX = 100_000;
+
 export type StrictJson =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: string };
 
@@ -32,27 +35,38 @@ export function parseStrictJson(bytes: Uint8Array): StrictJson {
  * does that afterwards, with its depth now known to be small.
  */
 function findAmbiguity(text: string): string | null {
-  const open: (Set<string> | null)[] = [];
+  const open: Nesting[] = [];
+  let nodes = 0;
   for (let at = 0; at < text.length; at++) {
     const character = text.charCodeAt(at);
     if (character === QUOTE) {
       const end = endOfString(text, at);
-      const keys = open.at(-1);
-      if (keys !== null && keys !== undefined && isFollowedByColon(text, end)) {
-        const key = readKey(text.slice(at, end));
+      const inside = open.at(-1);
+      if (inside?.kind === "object" && isFollowedByColon(text, end)) {
+        const key = readKey(text, at, end);
         if (key === null) return "not valid JSON";
-        if (keys.has(key)) return `key ${JSON.stringify(key)} appears twice in one object`;
-        keys.add(key);
+        inside.keys ??= new Set();
+        if (inside.keys.has(key)) return `key ${JSON.stringify(key)} appears twice in one object`;
+        inside.keys.add(key);
+        nodes += 1;
       }
       at = end - 1;
     } else if (character === OPEN_BRACE || character === OPEN_BRACKET) {
-      open.push(character === OPEN_BRACE ? new Set() : null);
+      open.push({ kind: character === OPEN_BRACE ? "object" : "list", keys: null });
+      nodes += 1;
       if (open.length > JSON_DEPTH_MAX) return `nested deeper than ${JSON_DEPTH_MAX} levels`;
     } else if (character === CLOSE_BRACE || character === CLOSE_BRACKET) {
       open.pop();
     }
+    if (nodes > JSON_NODES_MAX) return `more than ${JSON_NODES_MAX} objects, lists and keys`;
   }
   return null;
+}
+
+interface Nesting {
+  readonly kind: "object" | "list";
+  /** Keys seen so far, folded. */
+  keys: Set<string> | null;
 }
 
 const QUOTE = 0x22;
@@ -79,13 +93,20 @@ function isFollowedByColon(text: string, from: number): boolean {
   return text.charCodeAt(at) === COLON;
 }
 
-/** The key with escapes resolved and case folded, so that `"\u0064igest"` and `"Digest"` equal `"digest"`. */
-function readKey(literal: string): string | null {
-  try {
-    const key: unknown = JSON.parse(literal);
-    // Upper case first: Go folds U+017F to "s" and U+212A to "k" as well.
-    return typeof key === "string" ? key.toUpperCase().toLowerCase() : null;
-  } catch {
-    return null;
+/**
+ * The key in the string literal from `start` to `end`, with escapes resolved and case folded, so that
+ * `"\u0064igest"` and `"Digest"` equal `"digest"`.
+ */
+function readKey(text: string, start: number, end: number): string | null {
+  const literal = text.slice(start, end);
+  let key: unknown = literal.slice(1, -1);
+  if (literal.includes("\\")) {
+    try {
+      key = JSON.parse(literal);
+    } catch {
+      return null;
+    }
   }
+  // Upper case first: Go folds U+017F to "s" and U+212A to "k" as well.
+  return typeof key === "string" ? key.toUpperCase().toLowerCase() : null;
 }

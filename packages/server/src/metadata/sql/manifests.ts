@@ -14,7 +14,7 @@ import type {
   ReferrerQuery,
 } from "../metadata.ts";
 import { findRepository, requireRepository } from "./repositories.ts";
-import { all, first, now, touched, type Unit } from "./statement.ts";
+import { all, batchesOf, first, now, repeat, touched, type Unit } from "./statement.ts";
 
 export function* putManifest(manifest: NewManifest): Unit<PutManifestResult> {
   const repository = yield* findRepository(manifest.repository);
@@ -22,33 +22,32 @@ export function* putManifest(manifest: NewManifest): Unit<PutManifestResult> {
   if (content.kind !== "present") return content;
   const id = repository ?? (yield* requireRepository(manifest.repository));
   yield* insertManifest(id, manifest);
-  for (const digest of content.blobs)
-    yield* insertEdge("manifest_blobs", "blob_digest", id, manifest, digest);
-  for (const digest of content.absent) {
-    yield* insertEdge("manifest_absent_blobs", "blob_digest", id, manifest, digest);
-  }
-  for (const digest of content.children) {
-    yield* insertEdge("manifest_children", "child_digest", id, manifest, digest);
-  }
+  const edges = { repository: id, manifest: manifest.digest };
+  yield* insertEdges("manifest_blobs", "blob_digest", { ...edges, to: content.blobs });
+  yield* insertEdges("manifest_absent_blobs", "blob_digest", { ...edges, to: content.absent });
+  yield* insertEdges("manifest_children", "child_digest", { ...edges, to: content.children });
   for (const tag of manifest.tags) yield* putTag(id, tag, manifest);
   return { kind: "stored" };
 }
 
-type EdgeTable = "manifest_blobs" | "manifest_absent_blobs" | "manifest_children";
+interface Edges {
+  readonly repository: number;
+  readonly manifest: Digest;
+  readonly to: readonly Digest[];
+}
 
-function* insertEdge(
-  table: EdgeTable,
+function* insertEdges(
+  table: "manifest_blobs" | "manifest_absent_blobs" | "manifest_children",
   column: "blob_digest" | "child_digest",
-  repository: number,
-  manifest: NewManifest,
-  to: Digest,
+  edges: Edges,
 ): Unit<void> {
-  yield* all(
-    `INSERT INTO ${table} (repository_id, manifest_digest, ${column}) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-    repository,
-    manifest.digest,
-    to,
-  );
+  for (const batch of batchesOf(edges.to)) {
+    yield* all(
+      `INSERT INTO ${table} (repository_id, manifest_digest, ${column}) VALUES ${repeat("(?, ?, ?)", batch)}
+       ON CONFLICT DO NOTHING`,
+      ...batch.flatMap((to) => [edges.repository, edges.manifest, to]),
+    );
+  }
 }
 
 /** Where each piece of content was found: it decides which edge keeps it. */
@@ -67,43 +66,44 @@ function* checkContent(
   const children: Digest[] = [];
   const absent: Digest[] = [];
   const missing: Digest[] = [];
-  for (const wanted of manifest.blobs) {
-    const size = yield* blobSize(repository, wanted);
-    if (size !== null && size !== wanted.size)
-      return { kind: "size-differs", digest: wanted.digest, stored: size };
-    if (size !== null) blobs.push(wanted.digest);
-    else (wanted.required ? missing : absent).push(wanted.digest);
+  const blobSizes = yield* sizesOf(BLOB_SIZES, repository, [...manifest.blobs, ...manifest.children]);
+  const manifestSizes = yield* sizesOf(MANIFEST_SIZES, repository, manifest.children);
+  for (const { digest, size, required } of manifest.blobs) {
+    const stored = blobSizes.get(digest);
+    if (stored !== undefined && stored !== size) return { kind: "size-differs", digest, stored };
+    if (stored !== undefined) blobs.push(digest);
+    else (required ? missing : absent).push(digest);
   }
-  for (const wanted of manifest.children) {
-    const manifestBytes = yield* manifestSize(repository, wanted);
-    const size = manifestBytes ?? (yield* blobSize(repository, wanted));
-    if (size !== null && size !== wanted.size)
-      return { kind: "size-differs", digest: wanted.digest, stored: size };
-    if (size === null && wanted.required) missing.push(wanted.digest);
-    else (size !== null && manifestBytes === null ? blobs : children).push(wanted.digest);
+  for (const { digest, size, required } of manifest.children) {
+    const stored = manifestSizes.get(digest) ?? blobSizes.get(digest);
+    if (stored !== undefined && stored !== size) return { kind: "size-differs", digest, stored };
+    if (stored === undefined && required) missing.push(digest);
+    else (stored !== undefined && !manifestSizes.has(digest) ? blobs : children).push(digest);
   }
   return missing.length > 0 ? { kind: "unknown", missing } : { kind: "present", blobs, children, absent };
 }
 
-function* blobSize(repository: number | null, wanted: ContentRef): Unit<number | null> {
-  if (repository === null) return null;
-  const row = yield* first<{ size: number }>(
-    `SELECT b.size FROM repository_blobs rb JOIN blobs b ON b.digest = rb.digest
-      WHERE rb.repository_id = ? AND rb.digest = ? AND b.quarantined_at IS NULL`,
-    repository,
-    wanted.digest,
-  );
-  return row?.size ?? null;
-}
+const BLOB_SIZES = `SELECT b.digest, b.size FROM repository_blobs rb JOIN blobs b ON b.digest = rb.digest
+  WHERE b.quarantined_at IS NULL AND rb.repository_id = ? AND rb.digest IN`;
+const MANIFEST_SIZES = "SELECT digest, size FROM manifests WHERE repository_id = ? AND digest IN";
 
-function* manifestSize(repository: number | null, wanted: ContentRef): Unit<number | null> {
-  if (repository === null) return null;
-  const row = yield* first<{ size: number }>(
-    "SELECT size FROM manifests WHERE repository_id = ? AND digest = ?",
-    repository,
-    wanted.digest,
-  );
-  return row?.size ?? null;
+/** Sizes, in bytes, of what the repository has of `wanted`. */
+function* sizesOf(
+  select: string,
+  repository: number | null,
+  wanted: readonly ContentRef[],
+): Unit<ReadonlyMap<Digest, number>> {
+  const sizes = new Map<Digest, number>();
+  if (repository === null) return sizes;
+  for (const batch of batchesOf(wanted)) {
+    const rows = yield* all<{ digest: Digest; size: number }>(
+      `${select} (${repeat("?", batch)})`,
+      repository,
+      ...batch.map(({ digest }) => digest),
+    );
+    for (const row of rows) sizes.set(row.digest, row.size);
+  }
+  return sizes;
 }
 
 function* insertManifest(repository: number, manifest: NewManifest): Unit<void> {

@@ -37,3 +37,28 @@ export function* touched(sql: string, ...params: readonly SqlValue[]): Unit<bool
 export function* now(): Unit<number> {
   return (yield "now") as number;
 }
+
+/** Sizes of a batch: few, so that few statements have to be prepared. */
+const BATCH_SIZES = [1, 4, 16, 64, 256] as const;
+
+/**
+ * Values in batches for `IN (...)` lists and multi-row inserts that ignore conflicts. A batch is filled up to one of
+ * few sizes by repeating its last value, which changes nothing for either.
+ */
+export function batchesOf<T>(values: readonly T[]): readonly (readonly T[])[] {
+  const batches: (readonly T[])[] = [];
+  const largest = BATCH_SIZES[BATCH_SIZES.length - 1] ?? 1;
+  for (let at = 0; at < values.length; at += largest) {
+    const batch = values.slice(at, at + largest);
+    const size = BATCH_SIZES.find((candidate) => candidate >= batch.length) ?? batch.length;
+    const last = batch[batch.length - 1];
+    while (last !== undefined && batch.length < size) batch.push(last);
+    batches.push(batch);
+  }
+  return batches;
+}
+
+/** `item` as often as there are values, with commas: `?, ?, ?`. */
+export function repeat(item: string, values: readonly unknown[]): string {
+  return values.map(() => item).join(", ");
+}
