@@ -5,7 +5,8 @@ import { blobOf, type TestBlob, type TestImage } from "../support/content.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { root, suite } from "../support/suite.ts";
 import { MemoryDisk, memoryDisks } from "./disks.ts";
-import { type Answer, Client, findBroken, Ledger, offsetOf, Random, SEED, say, send, sessionOf } from "./support.ts";
+import { Random, SEED } from "./load.ts";
+import { type Answer, Client, findBroken, Ledger, offsetOf, say, send, sessionOf } from "./support.ts";
 
 const DISK_MIB = 12;
 const LAYER_BYTES = 1024 * 1024;
@@ -66,9 +67,9 @@ suite("a full disk", [root(), memoryDisks()], () => {
       const { client, ledger, random, registry } = full;
       const session = await client.startUpload();
       if (session === null) throw new Error("the first upload was refused");
-      const blob = blobOf(random.bytes(5 * LAYER_BYTES));
+      const blob = blobOf(random.bytes(6 * LAYER_BYTES));
       expect((await client.patch(session, blob.bytes.slice(0, 1000)))?.status).toBe(202);
-      const hoard = await full.hoard(6 * LAYER_BYTES);
+      const hoard = await full.hoard(7 * LAYER_BYTES);
       // More than is left, so the end of the disk comes while the bytes do.
       expectFull(await client.patch(session, blob.bytes.slice(1000)));
       expect((await client.cancel(hoard))?.status).toBe(204);
@@ -125,7 +126,10 @@ class FullRegistry implements AsyncDisposable {
     return new FullRegistry(disk, registry);
   }
 
-  /** Pushes images, and then ever smaller blobs, until not one fits; resolves with the images that did. */
+  /**
+   * Pushes images until one does not fit, a blob that could never fit, and ever smaller ones; resolves with the
+   * images that did.
+   */
   async fill(): Promise<readonly TestImage[]> {
     const pushed: TestImage[] = [];
     for (let at = 0; at < PUSHES_MAX; at++) {
@@ -133,6 +137,7 @@ class FullRegistry implements AsyncDisposable {
       if (!(await this.client.pushImage(image, `v${at}`))) break;
       pushed.push(image);
     }
+    expectFull(await putWhole(this.client, blobOf(this.random.bytes(2 * DISK_MIB * LAYER_BYTES))));
     for (let bytes = LAYER_BYTES; bytes >= 1024; bytes /= 2) {
       let answer = await putWhole(this.client, blobOf(this.random.bytes(bytes)));
       while (answer.status === 201) answer = await putWhole(this.client, blobOf(this.random.bytes(bytes)));

@@ -98,7 +98,15 @@ export function memoryDisks(): Need {
 
 export function powerCuts(): Need {
   const what = "the right to mount an ext4 image and to cut its power";
-  return { what, isMet: root().isMet && works(() => new Ext4Disk(), (disk) => disk.cutPower()) };
+  return {
+    what,
+    isMet:
+      root().isMet &&
+      works(
+        () => new Ext4Disk(),
+        (disk) => disk.cutPower(),
+      ),
+  };
 }
 
 function works<D extends Disk>(open: () => D, use: (disk: D) => void = () => undefined): boolean {

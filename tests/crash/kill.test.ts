@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { blobOf } from "../support/content.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
-import { Client, findBroken, Ledger, LONG, pushUntilRefused, Random, SEED, say, send } from "./support.ts";
+import { pushUntilRefused, Random, SEED } from "./load.ts";
+import { Client, findBroken, Ledger, LONG, say, send } from "./support.ts";
 
 const ROUNDS = LONG ? 200 : 10;
 const PUSHERS = 4;

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { program, root, suite } from "../support/suite.ts";
 import { Ext4Disk, powerCuts } from "./disks.ts";
-import { Client, findBroken, Ledger, LONG, pushUntilRefused, Random, SEED, say } from "./support.ts";
+import { pushUntilRefused, Random, SEED } from "./load.ts";
+import { Client, findBroken, Ledger, LONG, say } from "./support.ts";
 
 const ROUNDS = LONG ? 60 : 8;
 const ROUNDS_OF_CONTROL = LONG ? 5 : 1;

@@ -1,11 +1,8 @@
 import type { Digest } from "@stowage/oci/digest";
-import { blobOf, digestOf, imageOf, seededBytes, type TestBlob, type TestImage } from "../support/content.ts";
+import { digestOf, type TestBlob, type TestImage } from "../support/content.ts";
 
 /** Loops are short in the test command and long on request. */
-export const LONG = process.env["STOWAGE_LONG"] === "1";
-
-/** Another one each time, so that the short loops add up over many runs; set it to run one again. */
-export const SEED = Number(process.env["STOWAGE_SEED"] ?? Date.now() % 1_000_000);
+export const LONG = process.env.STOWAGE_LONG === "1";
 
 /** Requests of the verifier that are under way at once. */
 const VERIFY_PARALLEL_MAX = 8;
@@ -13,35 +10,6 @@ const VERIFY_PARALLEL_MAX = 8;
 /** Figures of a run, for whoever reads its output. */
 export function say(line: string): void {
   process.stdout.write(`    ${line}\n`);
-}
-
-/** Numbers that are the same for the same seed. */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = (seed * 2_654_435_761 + 1) >>> 0 || 1;
-  }
-
-  /** An integer from `from` up to and including `to`. */
-  between(from: number, to: number): number {
-    this.#state ^= this.#state << 13;
-    this.#state ^= this.#state >>> 17;
-    this.#state ^= this.#state << 5;
-    return from + ((this.#state >>> 0) % (to - from + 1));
-  }
-
-  bytes(length: number): Uint8Array<ArrayBuffer> {
-    return seededBytes(length, this.between(1, 0x7fffffff));
-  }
-
-  /** An image with one to three layers that nobody else has. */
-  image(layerBytesMax: number): TestImage {
-    const layers = Array.from({ length: this.between(1, 3) }, () =>
-      blobOf(this.bytes(this.between(1, layerBytesMax))),
-    );
-    return imageOf(layers);
-  }
 }
 
 export interface Answer {
@@ -78,6 +46,20 @@ export class Ledger {
 
   get count(): number {
     return this.#count;
+  }
+
+  copy(): Ledger {
+    const copy = new Ledger();
+    copy.take(this);
+    return copy;
+  }
+
+  /** Takes over the promises of another one. */
+  take(other: Ledger): void {
+    for (const [path, digest] of other.blobs) this.blobs.set(path, digest);
+    for (const [path, digests] of other.manifests) this.manifests.set(path, new Set(digests));
+    for (const path of other.gone) this.gone.add(path);
+    for (const [path, offset] of other.sessions) this.sessions.set(path, offset);
   }
 
   /** Resolves when `count` requests were acknowledged. */
@@ -124,6 +106,12 @@ export class Client {
     // Without space the server may end the session; the promise was about crashes.
     if (answer?.status === 507) this.ledger.sessions.delete(session);
     return answer;
+  }
+
+  /** Bytes that an open session has, or null: there is none. */
+  async offset(session: string): Promise<number | null> {
+    const answer = await this.get(session);
+    return answer?.status === 204 ? offsetOf(answer) : null;
   }
 
   /** `body` is what is still missing, if anything is. */
@@ -225,7 +213,12 @@ export async function findBroken(server: ServerAddress, ledger: Ledger): Promise
     if (answer === null || !isKept(answer)) broken.push(`${path}: ${answer?.status ?? "no answer"}`);
   }
   const checks = [
-    ...Array.from(ledger.blobs, ([path, digest]) => () => check(path, (answer) => isContent(answer, digest))),
+    ...Array.from(
+      ledger.blobs,
+      ([path, digest]) =>
+        () =>
+          check(path, (answer) => isContent(answer, digest)),
+    ),
     ...Array.from(ledger.manifests, ([path, digests]) => () => {
       return check(path, (answer) => [...digests].some((digest) => isContent(answer, digest)));
     }),
@@ -244,24 +237,4 @@ export async function findBroken(server: ServerAddress, ledger: Ledger): Promise
 /** 200 with exactly the bytes of the digest. */
 export function isContent(answer: Answer | null, digest: Digest): boolean {
   return answer?.status === 200 && digestOf(answer.bytes) === digest;
-}
-
-/** Pushes, deletes and leaves uploads open until the server does not answer, or says no. */
-export async function pushUntilRefused(client: Client, random: Random, layerBytesMax: number): Promise<void> {
-  const moving = `moving-${random.between(0, 0x7fffffff)}`;
-  for (let at = 0; ; at++) {
-    const image = random.image(layerBytesMax);
-    const tag = `v${at}-${random.between(0, 0x7fffffff)}`;
-    if (!(await client.pushImage(image, tag))) return;
-    if ((await client.putManifest(image, moving))?.status !== 201) return;
-    if (at % 3 === 0) {
-      const session = await client.startUpload();
-      if (session === null || (await client.patch(session, random.bytes(70_000)))?.status !== 202) return;
-    }
-    if (at % 4 === 0) {
-      const doomed = random.image(2_000);
-      if (!(await client.pushImage(doomed, `${tag}-doomed`))) return;
-      if ((await client.deleteManifest(doomed, `${tag}-doomed`))?.status !== 202) return;
-    }
-  }
 }

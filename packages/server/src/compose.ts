@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { allowEverybody } from "./auth/authorize.ts";
+import { syncDirectory } from "./blobstore/filesystem/files.ts";
 import { FilesystemBlobStore } from "./blobstore/filesystem/filesystem-blob-store.ts";
 import type { Settings } from "./config/settings.ts";
 import { type App, createApp } from "./http/app.ts";
@@ -35,6 +36,8 @@ export async function compose({ settings, log, isDraining, onFatal }: ComposeOpt
   const metadata = started.use(
     new SqliteMetadata(join(dataDir, "stowage.sqlite"), { now: Date.now, onFatal }),
   );
+  // SQLite lets a failed sync of this folder pass when it makes its log.
+  await syncDirectory(dataDir);
   started.use(startReclaiming({ metadata, store, log }));
   const rules = { allowSparse: settings.allowSparse };
   const registry = createRegistry({ metadata, store, rules, now: Date.now });

@@ -30,7 +30,7 @@ export interface BlobStore extends AsyncDisposable {
   /**
    * Moves the bytes of an upload, which must be durable, to `key`. When it resolves they survive a power cut
    * there. Repeatable after a crash: resolves when the upload is gone and the object is at `key`.
-   * @throws UploadLost when neither holds `size` bytes
+   * @throws UploadLost when neither holds `size` bytes; SyncFailed
    */
   commitUpload(id: UploadId, key: StorageKey, size: number): Promise<void>;
 
@@ -44,10 +44,14 @@ export interface BlobStore extends AsyncDisposable {
   list(): AsyncIterable<StorageKey>;
 }
 
+/** Disposing a writer drops what was written and not synced. */
 export interface UploadWriter extends AsyncDisposable {
   /** Takes over `chunk`; resolves when the next one may come, which holds the sender back. */
   write(chunk: Uint8Array): Promise<void>;
-  /** Resolves when everything written survives a power cut. A failure is final: discard the upload. */
+  /**
+   * Resolves when everything written survives a power cut.
+   * @throws SyncFailed when nobody knows any more what is durable: discard the upload
+   */
   sync(): Promise<void>;
 }
 
@@ -63,3 +67,6 @@ export type ObjectBody = Blob | ReadableStream<Uint8Array>;
 
 /** The bytes of an upload are not what was acknowledged: the client must start over. */
 export class UploadLost extends Error {}
+
+/** A sync failed. It must not be tried again: the next one may succeed without what the first one lost. */
+export class SyncFailed extends Error {}

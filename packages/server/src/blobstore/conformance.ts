@@ -88,6 +88,17 @@ export function testBlobStore(name: string, open: () => Promise<StoreUnderTest>)
       expect(object === null ? null : await read(object.body())).toBe("hello world");
     });
 
+    test("a writer that is disposed drops what was not synced", async () => {
+      await upload("hello");
+      const writer = await store.openUpload(id, 5);
+      if (writer === null) throw new Error("no writer");
+      {
+        await using open = writer;
+        for (let at = 0; at < 40; at++) await open.write(encode("x".repeat(100_000)));
+      }
+      expect((await store.open(store.uploadKey(id)))?.size).toBe(5);
+    });
+
     test("opening an upload behind its end gives null", async () => {
       expect(await store.openUpload(id, 1)).toBeNull();
       await upload("abc");

@@ -62,7 +62,7 @@ export class MemoryBlobStore implements BlobStore {
   }
 }
 
-/** Adds what was written to its object when it is synced or disposed, as a file would have it by then. */
+/** Adds what was written to its object when it is synced. */
 class MemoryWriter implements UploadWriter {
   readonly #append: (chunks: readonly Blob[]) => void;
   #chunks: Blob[] = [];
@@ -81,6 +81,6 @@ class MemoryWriter implements UploadWriter {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.sync();
+    this.#chunks = [];
   }
 }

@@ -5,6 +5,7 @@ import { type Manifest, parseManifest } from "@stowage/oci/manifest";
 import { configHasPlatform, isNonDistributable } from "@stowage/oci/media-type";
 import type { Reference } from "@stowage/oci/reference";
 import type { RepositoryName } from "@stowage/oci/repository-name";
+import { parseStrictJson } from "@stowage/oci/strict-json";
 import type { Tag } from "@stowage/oci/tag";
 import type { Caller } from "../auth/authorize.ts";
 import type { BlobStore } from "../blobstore/blob-store.ts";
@@ -147,11 +148,9 @@ export class Manifests {
     if (record === null || record.size > CONFIG_BYTES_MAX) return null;
     const object = await this.#store.open(record.storageKey);
     if (object === null) return null;
-    try {
-      return readPlatform(await new Response(object.body()).json());
-    } catch {
-      return null;
-    }
+    const config = await new Response(object.body()).bytes();
+    const json = parseStrictJson(config);
+    return json.ok ? readPlatform(json.value) : null;
   }
 }
 

@@ -3,7 +3,7 @@ import { RegistryError } from "@stowage/oci/errors";
 import type { ByteRange } from "@stowage/oci/range";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Caller } from "../auth/authorize.ts";
-import { type BlobStore, UploadLost, type UploadWriter } from "../blobstore/blob-store.ts";
+import { type BlobStore, SyncFailed, UploadLost, type UploadWriter } from "../blobstore/blob-store.ts";
 import type { BlobRecord, Metadata, UploadSession } from "../metadata/metadata.ts";
 import { hashObject, RunningDigest, RunningDigests } from "./running-digest.ts";
 import { randomUploadId, type UploadId } from "@stowage/oci/upload-id";
@@ -150,8 +150,10 @@ export class Uploads {
     try {
       await this.#store.commitUpload(session.id, blob.storageKey, blob.size);
     } catch (error) {
-      if (error instanceof UploadLost) throw await this.#discarded(session);
-      throw error;
+      // The object may or may not have its name by now: a repeated request must not find it and believe it durable.
+      await this.#discard(session.id);
+      await this.#store.delete(blob.storageKey);
+      throw error instanceof UploadLost ? unknownUpload(session) : error;
     }
     if ((await uploads.finish(session.id, blob)) === "gone") throw await this.#discarded(session);
   }
@@ -239,7 +241,7 @@ export class Uploads {
     try {
       await writer.sync();
     } catch (error) {
-      await this.#discard(session.id);
+      if (error instanceof SyncFailed) await this.#discard(session.id);
       throw error;
     }
   }

@@ -2,16 +2,13 @@ import type { FileHandle } from "node:fs/promises";
 import { RegistryError } from "@stowage/oci/errors";
 import type { UploadWriter } from "../blob-store.ts";
 import type { DiskReserve } from "./disk-reserve.ts";
-import { mapFull } from "./files.ts";
+import { mapFull, mapSyncFailure } from "./files.ts";
 
 /** Bytes that are gathered before they are handed to the kernel in one call. */
 const BATCH_BYTES = 1024 * 1024;
 
 /** Chunks of a batch at most: the kernel takes no more than 1,024 in one call (IOV_MAX). */
 const BATCH_CHUNKS_MAX = 512;
-
-/** Bytes between two looks at the free space of the disk. */
-const RESERVE_CHECK_BYTES = 16 * 1024 * 1024;
 
 /**
  * Appends to one file. Network chunks are gathered into batches, and one batch is written while the next is
@@ -20,16 +17,19 @@ const RESERVE_CHECK_BYTES = 16 * 1024 * 1024;
 export class FileWriter implements UploadWriter {
   readonly #handle: FileHandle;
   readonly #reserve: DiskReserve;
+  /** Where the next batch goes. */
   #position: number;
+  /** Bytes that are known to be durable. */
+  #synced: number;
   #batch: Uint8Array[] = [];
   #batchBytes = 0;
-  #untilCheck = RESERVE_CHECK_BYTES;
   #inFlight: Promise<void> = Promise.resolve();
 
   /** Takes over `handle`; appends from `position` on. */
   constructor(handle: FileHandle, position: number, reserve: DiskReserve) {
     this.#handle = handle;
     this.#position = position;
+    this.#synced = position;
     this.#reserve = reserve;
   }
 
@@ -42,12 +42,15 @@ export class FileWriter implements UploadWriter {
   async sync(): Promise<void> {
     await this.#flush();
     await this.#inFlight;
-    await mapFull(this.#handle.datasync());
+    const end = this.#position;
+    await mapSyncFailure(this.#handle.datasync());
+    this.#synced = end;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Whoever needed these bytes has synced; a failure here was thrown there or belongs to a dropped upload.
     await this.#inFlight.catch(() => null);
+    // Bytes of a refused push must not fill the disk until their session ends.
+    if (this.#position > this.#synced) await this.#handle.truncate(this.#synced).catch(() => null);
     await this.#handle.close();
   }
 
@@ -67,11 +70,7 @@ export class FileWriter implements UploadWriter {
   }
 
   async #writeBatch(batch: readonly Uint8Array[], position: number, bytes: number): Promise<void> {
-    this.#untilCheck -= bytes;
-    if (this.#untilCheck <= 0) {
-      this.#untilCheck = RESERVE_CHECK_BYTES;
-      await this.#reserve.check();
-    }
+    await this.#reserve.check(bytes);
     const { bytesWritten } = await mapFull(this.#handle.writev([...batch], position));
     // A short write means a disk that is nearly full: writing the rest finds out, or succeeds.
     const rest = bytesWritten === bytes ? null : Buffer.concat(batch).subarray(bytesWritten);

@@ -1,13 +1,23 @@
 import { open } from "node:fs/promises";
 import { RegistryError } from "@stowage/oci/errors";
+import { SyncFailed } from "../blob-store.ts";
 
-/** Makes the entries of a folder survive a power cut. */
+/** Makes the entries of a folder survive a power cut. @throws SyncFailed */
 export async function syncDirectory(path: string): Promise<void> {
   const handle = await open(path, "r");
   try {
-    await handle.sync();
+    await mapSyncFailure(handle.sync());
   } finally {
     await handle.close();
+  }
+}
+
+/** Marks the failure of a sync as one that is final. */
+export async function mapSyncFailure(sync: Promise<void>): Promise<void> {
+  try {
+    await sync;
+  } catch (cause) {
+    throw new SyncFailed("sync failed", { cause });
   }
 }
 

@@ -64,7 +64,7 @@ export class FilesystemBlobStore implements BlobStore {
   }
 
   async openUpload(id: UploadId, offset: number): Promise<UploadWriter | null> {
-    await this.#reserve.check();
+    await this.#reserve.check(0);
     const path = this.#path(this.uploadKey(id));
     const handle = await mapFull(open(path, constants.O_RDWR | constants.O_CREAT, 0o600));
     try {
