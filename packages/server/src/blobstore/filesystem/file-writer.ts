@@ -70,7 +70,7 @@ export class FileWriter implements UploadWriter {
   }
 
   async #writeBatch(batch: readonly Uint8Array[], position: number, bytes: number): Promise<void> {
-    await this.#reserve.check(bytes);
+    await this.#reserve.take(bytes);
     const { bytesWritten } = await mapFull(this.#handle.writev([...batch], position));
     // A short write means a disk that is nearly full: writing the rest finds out, or succeeds.
     const rest = bytesWritten === bytes ? null : Buffer.concat(batch).subarray(bytesWritten);

@@ -12,7 +12,7 @@ import {
   type UploadWriter,
 } from "../blob-store.ts";
 import { DiskReserve } from "./disk-reserve.ts";
-import { hasCode, mapFull, syncDirectory } from "./files.ts";
+import { mapFull, sizeOf, syncDirectory } from "./files.ts";
 import { FileWriter } from "./file-writer.ts";
 
 /**
@@ -64,11 +64,11 @@ export class FilesystemBlobStore implements BlobStore {
   }
 
   async openUpload(id: UploadId, offset: number): Promise<UploadWriter | null> {
-    await this.#reserve.check(0);
     const path = this.#path(this.uploadKey(id));
-    const handle = await mapFull(open(path, constants.O_RDWR | constants.O_CREAT, 0o600));
+    const start = offset === 0 ? constants.O_TRUNC : 0;
+    const handle = await mapFull(open(path, constants.O_RDWR | constants.O_CREAT | start, 0o600));
     try {
-      const { size } = await handle.stat();
+      const size = offset === 0 ? 0 : (await handle.stat()).size;
       if (size < offset) {
         await handle.close();
         return null;
@@ -93,11 +93,10 @@ export class FilesystemBlobStore implements BlobStore {
   async commitUpload(id: UploadId, key: StorageKey, size: number): Promise<void> {
     const from = this.#path(this.uploadKey(id));
     const to = this.#path(key);
-    const moved = (await sizeOf(from)) === null && (await sizeOf(to)) === size;
-    if (!moved) {
-      if ((await sizeOf(from)) !== size) throw new UploadLost();
-      await mapFull(rename(from, to));
-    }
+    const found = sizeOf(from);
+    // A crash, or a cut connection, may have come between the renaming and its acknowledgement.
+    if ((found ?? sizeOf(to)) !== size) throw new UploadLost();
+    if (found !== null) await mapFull(rename(from, to));
     await syncDirectory(join(to, ".."));
   }
 
@@ -106,7 +105,7 @@ export class FilesystemBlobStore implements BlobStore {
     const file = Bun.file(path);
     // A missing file has size 0 here, and so has an empty blob: only then it is worth a second question.
     const size = file.size;
-    if (size === 0 && (await sizeOf(path)) === null) return null;
+    if (size === 0 && sizeOf(path) === null) return null;
     return {
       size,
       body: (range?: ByteRange) => (range === undefined ? file : file.slice(range.start, range.end + 1)),
@@ -137,15 +136,5 @@ export class FilesystemBlobStore implements BlobStore {
 
   #path(key: StorageKey): string {
     return join(this.#root, key);
-  }
-}
-
-/** Size of a file in bytes, or null when there is none. */
-async function sizeOf(path: string): Promise<number | null> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return null;
-    throw error;
   }
 }

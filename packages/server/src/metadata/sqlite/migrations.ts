@@ -28,7 +28,7 @@ CREATE TABLE repositories (
 CREATE TABLE blobs (
   digest TEXT NOT NULL PRIMARY KEY,
   size INTEGER NOT NULL,
-  storage_key TEXT NOT NULL UNIQUE,
+  storage_key TEXT NOT NULL,
   lease_until INTEGER NOT NULL,
   created_at INTEGER NOT NULL,
   verified_at INTEGER,
@@ -118,7 +118,6 @@ CREATE TABLE intents (
   storage_key TEXT NOT NULL PRIMARY KEY,
   expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX intents_expires ON intents (expires_at);
 
 CREATE TABLE tombstones (
   storage_key TEXT NOT NULL PRIMARY KEY,

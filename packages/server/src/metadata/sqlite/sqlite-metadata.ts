@@ -52,10 +52,20 @@ export class SqliteMetadata implements Metadata {
       delete: (repository, digest, options) =>
         database.write(() => manifests.deleteManifest(repository, digest, options)),
       deleteTag: (repository, tag) => database.write(() => manifests.deleteTag(repository, tag)),
-      listTags: async (repository, page) => database.read(manifests.listTags(repository, page)),
+      listTags: async (repository, page) =>
+        database.readCached(
+          `tags ${page.entriesMax} ${page.after} ${repository}`,
+          () => manifests.listTags(repository, page),
+          (tags) => bytesOfNames(tags ?? []),
+        ),
       listReferrers: async (repository, subject, query) =>
         database.read(manifests.listReferrers(repository, subject, query)),
-      listRepositories: async (page) => database.read(listRepositories(page)),
+      listRepositories: async (page) =>
+        database.readCached(
+          `repositories ${page.entriesMax} ${page.after}`,
+          () => listRepositories(page),
+          bytesOfNames,
+        ),
     };
     this.garbage = {
       expire: (max, uploadKeyOf) => database.write(() => garbage.expire(max, uploadKeyOf)),
@@ -71,6 +81,11 @@ export class SqliteMetadata implements Metadata {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#database.close();
   }
+}
+
+/** What a list of names takes in memory, roughly. */
+function bytesOfNames(names: readonly string[]): number {
+  return names.length * 64;
 }
 
 function bindBlobs(database: SqliteDatabase, durations: Durations): BlobMetadata {
