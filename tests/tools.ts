@@ -15,6 +15,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   e2fsprogs: "mkfs.ext4",
   python3: "python3",
   curl: "curl",
+  openssl: "openssl",
 };
 
 /** Commit of the OCI suite (main of July 2026) that `go install` resolves where the module proxy carries it. */

@@ -46,7 +46,7 @@ export interface BlobStore extends AsyncDisposable {
 
 /** Disposing a writer drops what was written and not synced. */
 export interface UploadWriter extends AsyncDisposable {
-  /** Takes over `chunk`; resolves when the next one may come, which holds the sender back. */
+  /** Takes over `chunk`, which is empty afterwards; resolves when the next may come, which holds the sender back. */
   write(chunk: Uint8Array): Promise<void>;
   /**
    * Resolves when everything written survives a power cut.
