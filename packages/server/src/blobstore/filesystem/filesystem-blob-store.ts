@@ -13,7 +13,8 @@ import {
 } from "../blob-store.ts";
 import { DiskReserve } from "./disk-reserve.ts";
 import { mapFull, sizeOf, syncDirectory } from "./files.ts";
-import { FileWriter } from "./file-writer.ts";
+import { StagingBuffers } from "./staging-buffers.ts";
+import { FileWriter, type WriterResources } from "./file-writer.ts";
 
 /**
  * Blobs as plain files below one folder:
@@ -28,11 +29,11 @@ import { FileWriter } from "./file-writer.ts";
  */
 export class FilesystemBlobStore implements BlobStore {
   readonly #root: string;
-  readonly #reserve: DiskReserve;
+  readonly #resources: WriterResources;
 
   private constructor(root: string) {
     this.#root = root;
-    this.#reserve = new DiskReserve(root);
+    this.#resources = { reserve: new DiskReserve(root), buffers: new StagingBuffers() };
   }
 
   /**
@@ -74,7 +75,7 @@ export class FilesystemBlobStore implements BlobStore {
         return null;
       }
       if (size > offset) await handle.truncate(offset);
-      return new FileWriter(handle, offset, this.#reserve);
+      return new FileWriter(path, handle, offset, this.#resources);
     } catch (error) {
       await handle.close();
       throw error;
