@@ -1,7 +1,10 @@
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Digest } from "@stowage/oci/digest";
+import type { RepositoryName } from "@stowage/oci/repository-name";
 import { type MetadataUnderTest, TEST_DURATIONS, testMetadata } from "./conformance.ts";
 import { FolderLock } from "./sqlite/folder-lock.ts";
 import { SqliteMetadata } from "./sqlite/sqlite-metadata.ts";
@@ -31,6 +34,31 @@ testMetadata("SQLite in memory", async () => sqlite(":memory:", async () => unde
 testMetadata("SQLite in a file", async () => {
   const folder = await mkdtemp(join(tmpdir(), "stowage-metadata-"));
   return sqlite(join(folder, "stowage.sqlite"), () => rm(folder, { recursive: true }));
+});
+
+test("SQLite: a write waits while another process holds the database, and is told UNAVAILABLE when that lasts", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "stowage-busy-"));
+  const path = join(folder, "stowage.sqlite");
+  const options = {
+    now: Date.now,
+    busyPatienceMs: 1_000,
+    onFatal: (error: unknown) => expect(error).toBeNull(),
+  };
+  const metadata = new SqliteMetadata(path, options);
+  const other = new Database(path);
+  const blocked = () => metadata.blobs.unlink("a" as RepositoryName, "sha256:x" as Digest);
+  other.run("BEGIN IMMEDIATE");
+  const waiting = blocked();
+  await Bun.sleep(200);
+  other.run("ROLLBACK");
+  expect(await waiting).toBe("absent");
+  other.run("BEGIN IMMEDIATE");
+  expect(await blocked().catch((error: unknown) => error)).toMatchObject({ code: "UNAVAILABLE" });
+  other.run("ROLLBACK");
+  expect(await blocked()).toBe("absent");
+  other.close();
+  await metadata[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true });
 });
 
 test("FolderLock lets one server have a folder, and the next one when it is gone", async () => {

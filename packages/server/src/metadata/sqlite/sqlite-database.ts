@@ -4,11 +4,17 @@ import type { SqlValue, Step, Unit } from "../sql/statement.ts";
 import { migrate } from "./migrate.ts";
 import { ReadCache } from "./read-cache.ts";
 
-/** How long a statement waits for another process (a shell, a backup) that holds the database, in milliseconds. */
-const BUSY_TIMEOUT_MS = 2_000;
+/**
+ * How long a statement waits for another process (a shell, a backup) that holds the database, in milliseconds. It
+ * waits on the event loop's own thread, so it is short; a batch that finds the database busy is tried again.
+ */
+const BUSY_TIMEOUT_MS = 10;
 
-/** How often a whole batch is tried again when the database stayed busy. */
-const BUSY_ATTEMPTS_MAX = 5;
+/** Time between two attempts of a batch, in milliseconds. */
+const BUSY_PAUSE_MS = 40;
+
+/** How long a batch is tried before its callers are told to come back later, in milliseconds. */
+const BUSY_PATIENCE_MS = 10_000;
 
 /** Most units of work that share one transaction. */
 const BATCH_UNITS_MAX = 256;
@@ -27,6 +33,8 @@ export interface SqliteOptions {
   readonly now: () => number;
   /** Called when the disk under the database failed: what is durable is not known any more, so nothing may go on. */
   readonly onFatal: (error: unknown) => void;
+  /** BUSY_PATIENCE_MS unless a test has less. */
+  readonly busyPatienceMs?: number;
 }
 
 /**
@@ -38,6 +46,7 @@ export class SqliteDatabase {
   readonly #database: Database;
   readonly #now: () => number;
   readonly #onFatal: (error: unknown) => void;
+  readonly #busyPatienceMs: number;
   readonly #prepared = new Map<string, Prepared<unknown, SqlValue[]>>();
   readonly #cache = new ReadCache();
   #queue: Job[] = [];
@@ -47,6 +56,7 @@ export class SqliteDatabase {
   constructor(path: string, options: SqliteOptions) {
     this.#now = options.now;
     this.#onFatal = options.onFatal;
+    this.#busyPatienceMs = options.busyPatienceMs ?? BUSY_PATIENCE_MS;
     this.#database = new Database(path, { create: true, strict: true });
     this.#database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     this.#database.run("PRAGMA journal_mode = WAL");
@@ -99,16 +109,17 @@ export class SqliteDatabase {
   }
 
   async #commitPatiently(jobs: readonly Job[]): Promise<readonly Outcome[]> {
+    const attemptsMax = Math.ceil(this.#busyPatienceMs / (BUSY_PAUSE_MS + BUSY_TIMEOUT_MS));
     for (let attempt = 1; ; attempt++) {
       try {
         return this.#commit(jobs);
       } catch (error) {
         const failure = translate(error);
         if (failure.kind === "fatal") this.#onFatal(error);
-        if (failure.kind !== "busy" || attempt >= BUSY_ATTEMPTS_MAX) {
+        if (failure.kind !== "busy" || attempt >= attemptsMax) {
           return jobs.map(() => ({ ok: false, error: failure.error }));
         }
-        await Bun.sleep(50 * attempt);
+        await Bun.sleep(BUSY_PAUSE_MS);
       }
     }
   }
