@@ -151,8 +151,7 @@ export class Uploads {
       await this.#store.commitUpload(session.id, blob.storageKey, blob.size);
     } catch (error) {
       // The object may or may not have its name by now: a repeated request must not find it and believe it durable.
-      await this.#discard(session.id);
-      await this.#store.delete(blob.storageKey);
+      await Promise.allSettled([this.#store.delete(blob.storageKey), this.#discard(session.id)]);
       throw error instanceof UploadLost ? unknownUpload(session) : error;
     }
     if ((await uploads.finish(session.id, blob)) === "gone") throw await this.#discarded(session);
