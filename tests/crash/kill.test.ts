@@ -6,7 +6,8 @@ import { Client, findBroken, Ledger, LONG, say, send } from "./support.ts";
 
 const ROUNDS = LONG ? 200 : 10;
 const PUSHERS = 4;
-const LAYER_BYTES_MAX = 300_000;
+/** Some layers are larger than a staging buffer, and so go past the page cache in part. */
+const LAYER_BYTES_MAX = 900_000;
 
 describe("kill -9 under push load", () => {
   test(

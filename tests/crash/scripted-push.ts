@@ -6,7 +6,8 @@ import type { RegistryProcess } from "../support/registry-process.ts";
 import type { Area } from "./data-folder.ts";
 import { type Answer, Client, isContent, type Ledger, sessionOf } from "./support.ts";
 
-const LAYER = blobOf(seededBytes(200_000, 1));
+/** More than one staging buffer, so that a part of it goes past the page cache. */
+const LAYER = blobOf(seededBytes(1_300_000, 1));
 const HALF = 100_000;
 const IMAGE = imageOf([LAYER]);
 const OLD = imageOf([blobOf(seededBytes(50_000, 2))]);
