@@ -1,23 +1,21 @@
 import { blobOf, imageOf, seededBytes, type TestImage } from "../support/content.ts";
+import { Random as Numbers } from "../support/random.ts";
 import type { Client } from "./support.ts";
 
 /** Another one each time, so that the short loops add up over many runs; set it to run one again. */
 export const SEED = Number(process.env.STOWAGE_SEED ?? Date.now() % 1_000_000);
 
-/** Numbers that are the same for the same seed. */
+/** Numbers and content that are the same for the same seed. */
 export class Random {
-  #state: number;
+  readonly #numbers: Numbers;
 
   constructor(seed: number) {
-    this.#state = (seed * 2_654_435_761 + 1) >>> 0 || 1;
+    this.#numbers = new Numbers(seed);
   }
 
   /** An integer from `from` up to and including `to`. */
   between(from: number, to: number): number {
-    this.#state ^= this.#state << 13;
-    this.#state ^= this.#state >>> 17;
-    this.#state ^= this.#state << 5;
-    return from + ((this.#state >>> 0) % (to - from + 1));
+    return from + this.#numbers.below(to - from + 1);
   }
 
   bytes(length: number): Uint8Array<ArrayBuffer> {

@@ -73,7 +73,6 @@ async function answer(
     registry,
     authorize,
     caller,
-    path,
     query: new URLSearchParams(query),
   };
   if (route.scope === "registry") {

@@ -2,7 +2,7 @@ import { RegistryError } from "@stowage/oci/errors";
 import type { Connection } from "./exchange.ts";
 
 /** Seconds without a byte after which an upload is taken for dead. */
-export const UPLOAD_IDLE_SECONDS = 60;
+const UPLOAD_IDLE_SECONDS = 60;
 
 /** The idle timeout is set anew at most this often, in milliseconds: it costs a call into the server. */
 const REARM_INTERVAL_MS = 1_000;

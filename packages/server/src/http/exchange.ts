@@ -17,8 +17,6 @@ export interface Exchange {
   readonly registry: Registry;
   readonly authorize: Authorize;
   readonly caller: Caller;
-  /** Path as the client sent it, without the query. */
-  readonly path: string;
   readonly query: URLSearchParams;
 }
 

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { type Digest, digestFromHex } from "@stowage/oci/digest";
+import type { Digest } from "@stowage/oci/digest";
 import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repository-name";
 import { parseTag, type Tag } from "@stowage/oci/tag";
 import type { StorageKey } from "../blobstore/blob-store.ts";
 import { randomUploadId, type UploadId } from "@stowage/oci/upload-id";
+import { digestOf } from "../registry/running-digest.ts";
 import type { BlobRecord, Durations, Metadata, NewManifest } from "./metadata.ts";
 
 /** A store to test, with a clock that the test turns. */
@@ -309,9 +310,7 @@ function testListings(get: () => Metadata): void {
 }
 
 function digest(text: string): Digest {
-  const made = digestFromHex("sha256", new Bun.CryptoHasher("sha256").update(text).digest("hex"));
-  if (made === null) throw new Error("no digest");
-  return made;
+  return digestOf(new TextEncoder().encode(text), "sha256");
 }
 
 function uploadKey(id: UploadId): StorageKey {

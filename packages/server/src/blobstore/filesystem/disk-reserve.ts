@@ -4,7 +4,7 @@ import { RegistryError } from "@stowage/oci/errors";
 const MIB = 1024 * 1024;
 
 /** Bytes of the disk that uploads leave free, so that deletions and the collector can always be written down. */
-export const DISK_RESERVE_BYTES_MAX = 64 * MIB;
+const DISK_RESERVE_BYTES_MAX = 64 * MIB;
 
 /** The reserve as a part of a smaller disk. */
 const DISK_RESERVE_PART = 0.02;

@@ -16,6 +16,11 @@ import { mapFull, sizeOf, syncDirectory } from "./files.ts";
 import { StagingBuffers } from "./staging-buffers.ts";
 import { FileWriter, type WriterResources } from "./file-writer.ts";
 
+/** Folders of blobs, below the root: one for each beginning of a digest. */
+const FAN_OUT_FOLDERS: readonly string[] = DIGEST_ALGORITHMS.flatMap((algorithm) =>
+  Array.from({ length: 256 }, (_, at) => `blobs/${algorithm}/${at.toString(16).padStart(2, "0")}`),
+);
+
 /**
  * Blobs as plain files below one folder:
  *
@@ -44,12 +49,8 @@ export class FilesystemBlobStore implements BlobStore {
     const uploads = join(root, "uploads");
     const blobs = join(root, "blobs");
     await mkdir(uploads, { recursive: true });
-    for (const algorithm of DIGEST_ALGORITHMS) {
-      for (let at = 0; at < 256; at++) {
-        await mkdir(join(blobs, algorithm, at.toString(16).padStart(2, "0")), { recursive: true });
-      }
-      await syncDirectory(join(blobs, algorithm));
-    }
+    for (const folder of FAN_OUT_FOLDERS) await mkdir(join(root, folder), { recursive: true });
+    for (const algorithm of DIGEST_ALGORITHMS) await syncDirectory(join(blobs, algorithm));
     await syncDirectory(blobs);
     await syncDirectory(root);
     const devices = await Promise.all([
@@ -119,11 +120,7 @@ export class FilesystemBlobStore implements BlobStore {
 
   async *list(): AsyncIterable<StorageKey> {
     yield* this.#listFolder("uploads");
-    for (const algorithm of DIGEST_ALGORITHMS) {
-      for (let at = 0; at < 256; at++) {
-        yield* this.#listFolder(`blobs/${algorithm}/${at.toString(16).padStart(2, "0")}`);
-      }
-    }
+    for (const folder of FAN_OUT_FOLDERS) yield* this.#listFolder(folder);
   }
 
   async *#listFolder(folder: string): AsyncIterable<StorageKey> {

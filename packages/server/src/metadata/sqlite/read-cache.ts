@@ -2,7 +2,7 @@
 const ENTRIES_MAX = 4_096;
 
 /** Results with more bytes than this are not kept, so that the cache stays below 64 MiB in the worst case. */
-export const CACHED_BYTES_MAX = 16 * 1024;
+const CACHED_BYTES_MAX = 16 * 1024;
 
 /**
  * Results of reads, until the next commit. That is always right, because every write to the database goes through
