@@ -7,12 +7,10 @@ import { program, suite } from "../support/suite.ts";
 import { uploadContent } from "./content-upload.ts";
 import { differencesInLayout, imageIndex, layeredImage, tarOf, writeLayout } from "./images.ts";
 import {
-  blobWrites,
+  blobWritesDuring,
   fetchBlob,
   fetchManifest,
-  logMark,
   parseManifest,
-  requestsSince,
   run,
   runAny,
   temporaryFolder,
@@ -129,9 +127,7 @@ suite("oras", [tool], () => {
       const copyOut = ["cp", "--from-plain-http", "--to-oci-layout", `${reference}:v1`, "out:v1"];
       await oras(copyOut, folder.path);
       expect(await differencesInLayout(join(folder.path, "out"), index)).toEqual([]);
-      const mark = logMark(registry);
-      await copyIn("v2");
-      expect(blobWrites(await requestsSince(registry, mark))).toEqual([]);
+      expect(await blobWritesDuring(registry, () => copyIn("v2"))).toEqual([]);
     },
     TEST_MS_MAX,
   );

@@ -95,6 +95,16 @@ export function blobWrites(requests: readonly LoggedRequest[]): string[] {
     .map(({ method, path, status }) => `${method} ${path} ${status}`);
 }
 
+/** The blob writes that the registry answers while `work` runs. */
+export async function blobWritesDuring(
+  registry: RegistryProcess,
+  work: () => Promise<unknown>,
+): Promise<string[]> {
+  const mark = logMark(registry);
+  await work();
+  return blobWrites(await requestsSince(registry, mark));
+}
+
 /** Every how many milliseconds `until` looks again. */
 const LOOK_INTERVAL_MS = 5;
 
