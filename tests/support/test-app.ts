@@ -2,10 +2,11 @@ import { allowEverybody, type Authorize } from "@stowage/server/auth/authorize";
 import type { BlobStore } from "@stowage/server/blobstore/blob-store";
 import { MemoryBlobStore } from "@stowage/server/blobstore/memory";
 import { createApp } from "@stowage/server/http/app";
-import type { Metadata } from "@stowage/server/metadata/metadata";
+import { type Durations, DURATIONS_DEFAULT, type Metadata } from "@stowage/server/metadata/metadata";
 import { SqliteMetadata } from "@stowage/server/metadata/sqlite/sqlite-metadata";
 import { createLog, type Log } from "@stowage/server/observe/log";
-import { createRegistry } from "@stowage/server/registry/registry";
+import type { CollectorRules, GarbageReport } from "@stowage/server/registry/collect-garbage";
+import { createRegistry, type Registry } from "@stowage/server/registry/registry";
 import type { TestBlob, TestImage } from "./content.ts";
 
 export interface TestAppOptions {
@@ -15,6 +16,8 @@ export interface TestAppOptions {
   readonly authorize?: Authorize;
   readonly allowSparse?: boolean;
   readonly readOnly?: boolean;
+  readonly durations?: Partial<Durations>;
+  readonly collector?: Partial<CollectorRules>;
 }
 
 export interface RequestParts {
@@ -26,6 +29,7 @@ export interface RequestParts {
 export class TestApp implements AsyncDisposable {
   readonly metadata: Metadata;
   readonly store: BlobStore;
+  readonly registry: Registry;
   /** Milliseconds that are added to the clock. */
   clockAhead = 0;
   draining = false;
@@ -38,15 +42,22 @@ export class TestApp implements AsyncDisposable {
     const onFatal = (error: unknown) => {
       throw error;
     };
-    this.metadata = new SqliteMetadata(options.databasePath ?? ":memory:", { now, onFatal });
+    const durations = { ...DURATIONS_DEFAULT, ...options.durations };
+    this.metadata = new SqliteMetadata(options.databasePath ?? ":memory:", { now, onFatal, durations });
     this.store = options.store ?? new MemoryBlobStore();
-    const rules = { allowSparse: options.allowSparse ?? false };
+    const collector = { leaseMs: durations.leaseMs, batchMax: 500, pauseMs: 0, untaggedMs: null };
+    const rules = {
+      manifests: { allowSparse: options.allowSparse ?? false },
+      collector: { ...collector, ...options.collector },
+    };
+    const monotonic = () => performance.now() + this.clockAhead;
+    this.registry = createRegistry({ metadata: this.metadata, store: this.store, rules, now, monotonic });
     const write = (lines: string) => {
       this.#lines += lines;
     };
     this.#log = createLog({ level: "debug", format: "json", write, now });
     this.#app = createApp({
-      registry: createRegistry({ metadata: this.metadata, store: this.store, rules, now }),
+      registry: this.registry,
       authorize: options.authorize ?? allowEverybody,
       log: this.#log,
       readOnly: options.readOnly ?? false,
@@ -58,6 +69,11 @@ export class TestApp implements AsyncDisposable {
   get log(): string {
     this.#log.flush();
     return this.#lines;
+  }
+
+  /** Runs the collector once. */
+  async collect(): Promise<GarbageReport> {
+    return await this.registry.collector.run(new AbortController().signal);
   }
 
   /** Sends a request as it would come from the socket. `path` may be any text after the host. */

@@ -28,11 +28,13 @@ export const ERROR_CODES = {
   UNSUPPORTED: { status: 405, message: "the operation is unsupported" },
 
   BLOB_IN_USE: { status: 405, message: "blob is referenced by a manifest of this repository" },
+  CONFLICT: { status: 409, message: "the state of the registry does not allow it" },
   INTERNAL_ERROR: { status: 500, message: "the registry failed to answer; the incident is in its log" },
   MANIFEST_IN_USE: { status: 405, message: "manifest is referenced by an index of this repository" },
   REQUEST_INVALID: { status: 400, message: "malformed request" },
   ROUTE_UNKNOWN: { status: 404, message: "no such endpoint" },
   STORAGE_FULL: { status: 507, message: "the registry has no storage space left" },
+  TAG_IMMUTABLE: { status: 409, message: "tag is immutable" },
   UNAVAILABLE: { status: 503, message: "the registry is not able to answer now" },
 } as const satisfies Record<string, { status: number; message: string }>;
 

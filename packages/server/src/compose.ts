@@ -5,7 +5,8 @@ import { syncDirectory } from "./blobstore/filesystem/files.ts";
 import { FilesystemBlobStore } from "./blobstore/filesystem/filesystem-blob-store.ts";
 import type { Settings } from "./config/settings.ts";
 import { type App, createApp } from "./http/app.ts";
-import { startReclaiming } from "./jobs/reclaim.ts";
+import { startCollecting } from "./jobs/collect.ts";
+import { DURATIONS_DEFAULT } from "./metadata/metadata.ts";
 import { SqliteMetadata } from "./metadata/sqlite/sqlite-metadata.ts";
 import { FolderLock } from "./metadata/sqlite/folder-lock.ts";
 import type { Log } from "./observe/log.ts";
@@ -33,14 +34,27 @@ export async function compose({ settings, log, isDraining, onFatal }: ComposeOpt
   await mkdir(dataDir, { recursive: true });
   started.use(FolderLock.take(dataDir));
   const store = started.use(await FilesystemBlobStore.open(dataDir));
+  const { garbage } = settings;
+  const durations = {
+    ...DURATIONS_DEFAULT,
+    leaseMs: garbage.leaseMs,
+    tombstoneGraceMs: garbage.graceMs,
+    undoMs: garbage.undoMs,
+  };
   const metadata = started.use(
-    new SqliteMetadata(join(dataDir, "stowage.sqlite"), { now: Date.now, onFatal }),
+    new SqliteMetadata(join(dataDir, "stowage.sqlite"), { now: Date.now, onFatal, durations }),
   );
   // SQLite lets a failed sync of this folder pass when it makes its log.
   await syncDirectory(dataDir);
-  started.use(startReclaiming({ metadata, store, log }));
-  const rules = { allowSparse: settings.allowSparse };
-  const registry = createRegistry({ metadata, store, rules, now: Date.now });
+  const rules = { manifests: { allowSparse: settings.allowSparse }, collector: garbage };
+  const registry = createRegistry({
+    metadata,
+    store,
+    rules,
+    now: Date.now,
+    monotonic: () => performance.now(),
+  });
+  started.use(startCollecting({ collector: registry.collector, intervalMs: garbage.intervalMs, log }));
   const app = createApp({
     registry,
     authorize: allowEverybody,

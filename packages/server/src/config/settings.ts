@@ -1,3 +1,4 @@
+import { DURATION_WANTED, parseDuration } from "./duration.ts";
 import { LOG_LEVELS, type LogLevel } from "../observe/log.ts";
 
 const LOG_FORMATS = ["auto", "text", "json"] as const;
@@ -17,6 +18,20 @@ export interface Settings {
   readonly logFormat: LogFormat;
   /** How long requests in flight may take after SIGTERM, in seconds. */
   readonly drainSeconds: number;
+  readonly garbage: GarbageSettings;
+}
+
+/** When space is freed. Milliseconds, unless said. */
+export interface GarbageSettings {
+  readonly intervalMs: number;
+  readonly leaseMs: number;
+  readonly graceMs: number;
+  readonly undoMs: number;
+  /** Rows. */
+  readonly batchMax: number;
+  readonly pauseMs: number;
+  /** Null keeps untagged manifests. */
+  readonly untaggedMs: number | null;
 }
 
 interface SettingBase {
@@ -88,6 +103,27 @@ export const SETTINGS = [
     "a whole number up to 3600",
     (text) => /^\d{1,4}$/.test(text) && Number(text) <= 3_600,
   ),
+  duration("gc-interval", "1m", "rest between two runs of the garbage collector"),
+  duration("gc-lease", "24h", "time for which a pusher may rely on a blob that was confirmed"),
+  duration("gc-grace", "1h", "longest download: time after which a collected object is deleted"),
+  duration("undo-time", "24h", "time for which a deletion can be undone and still takes space"),
+  option(
+    "gc-untagged",
+    "keep|TIME",
+    "keep",
+    "keep untagged manifests, or delete them after this time",
+    "keep, or a time such as 30d",
+    (text) => text === "keep" || parseDuration(text) !== null,
+  ),
+  option(
+    "gc-batch",
+    "N",
+    "500",
+    "most rows that one transaction of the collector looks at",
+    "a whole number from 10 to 10000",
+    (text) => /^\d{2,5}$/.test(text) && Number(text) >= 10 && Number(text) <= 10_000,
+  ),
+  duration("gc-pause", "5ms", "rest of the collector after each transaction"),
   toggle("read-only", "refuse pushes and deletions"),
   toggle("allow-sparse", "accept manifests whose content is not in the registry"),
 ] as const satisfies readonly Setting[];
@@ -189,6 +225,15 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
     logLevel: LOG_LEVELS.find((level) => level === text("log-level")) ?? "info",
     logFormat: LOG_FORMATS.find((format) => format === text("log-format")) ?? "auto",
     drainSeconds: Number(text("drain-seconds")),
+    garbage: {
+      intervalMs: parseDuration(text("gc-interval") ?? "") ?? 0,
+      leaseMs: parseDuration(text("gc-lease") ?? "") ?? 0,
+      graceMs: parseDuration(text("gc-grace") ?? "") ?? 0,
+      undoMs: parseDuration(text("undo-time") ?? "") ?? 0,
+      batchMax: Number(text("gc-batch")),
+      pauseMs: parseDuration(text("gc-pause") ?? "") ?? 0,
+      untaggedMs: parseDuration(text("gc-untagged") ?? ""),
+    },
   };
 }
 
@@ -205,6 +250,10 @@ function option<Name extends string>(
   accepts: (text: string) => boolean,
 ) {
   return { kind: "option", name, placeholder, fallback, help, wanted, accepts } as const;
+}
+
+function duration<Name extends string>(name: Name, fallback: string, help: string) {
+  return option(name, "TIME", fallback, help, DURATION_WANTED, (text) => parseDuration(text) !== null);
 }
 
 function toggle<Name extends string>(name: Name, help: string) {

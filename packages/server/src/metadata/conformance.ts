@@ -5,7 +5,7 @@ import { parseTag, type Tag } from "@stowage/oci/tag";
 import type { StorageKey } from "../blobstore/blob-store.ts";
 import { randomUploadId, type UploadId } from "@stowage/oci/upload-id";
 import { digestOf } from "../registry/running-digest.ts";
-import type { BlobRecord, Durations, Metadata, NewManifest } from "./metadata.ts";
+import type { BlobRecord, DeleteManifestOptions, Durations, Metadata, NewManifest } from "./metadata.ts";
 
 /** A store to test, with a clock that the test turns. */
 export interface MetadataUnderTest extends AsyncDisposable {
@@ -21,6 +21,7 @@ export const TEST_DURATIONS: Durations = {
   finishedUploadMs: 500,
   intentMs: 2_000,
   tombstoneGraceMs: 100,
+  undoMs: 300,
 };
 
 const A = requireName("team/a");
@@ -80,7 +81,7 @@ function testUploads(get: () => MetadataUnderTest): void {
     const id = await startUpload(metadata, B);
     expect(await metadata.uploads.prepareFinish(id, blobOf("abc", id), uploadKey(id))).toBe("exists");
     expect(await metadata.blobs.find(B, first.digest)).toEqual(first);
-    expect(await metadata.garbage.due(10)).toEqual([uploadKey(id)]);
+    expect(await dueKeys(metadata)).toEqual([uploadKey(id)]);
   });
 
   test("of two uploads of one digest that finish at once one becomes the blob, the other garbage", async () => {
@@ -95,7 +96,7 @@ function testUploads(get: () => MetadataUnderTest): void {
     const kept = await metadata.blobs.find(A, digest("abc"));
     expect(await metadata.blobs.find(B, digest("abc"))).toEqual(kept);
     const dropped = blobs.filter((blob) => blob.storageKey !== kept?.storageKey);
-    expect(await metadata.garbage.due(10)).toEqual(dropped.map((blob) => blob.storageKey));
+    expect(await dueKeys(metadata)).toEqual(dropped.map((blob) => blob.storageKey));
   });
 
   test("a cancelled upload cannot be finished, and its object is garbage", async () => {
@@ -107,7 +108,7 @@ function testUploads(get: () => MetadataUnderTest): void {
     expect(await metadata.uploads.cancel(id, uploadKey(id))).toBe(false);
     expect(await metadata.uploads.finish(id, blob)).toBe("gone");
     expect(await metadata.blobs.find(A, blob.digest)).toBeNull();
-    expect(new Set(await metadata.garbage.due(10))).toEqual(new Set([uploadKey(id), blob.storageKey]));
+    expect(new Set(await dueKeys(metadata))).toEqual(new Set([uploadKey(id), blob.storageKey]));
   });
 
   test("an upload whose intent has expired cannot become a blob: its object may be deleted already", async () => {
@@ -118,10 +119,10 @@ function testUploads(get: () => MetadataUnderTest): void {
     advanceClock(TEST_DURATIONS.intentMs);
     expect(await metadata.garbage.expire(10, uploadKey)).toBe(1);
     expect(await metadata.uploads.finish(id, blob)).toBe("gone");
-    expect(await metadata.garbage.due(10)).toEqual([blob.storageKey]);
+    expect(await dueKeys(metadata)).toEqual([blob.storageKey]);
     expect(await metadata.uploads.prepareFinish(id, blob, uploadKey(id))).toBe("gone");
     await metadata.garbage.forget([blob.storageKey]);
-    expect(await metadata.garbage.due(10)).toEqual([]);
+    expect(await dueKeys(metadata)).toEqual([]);
     expect(await metadata.uploads.prepareFinish(id, blob, uploadKey(id))).toBe("proceed");
     expect(await metadata.uploads.finish(id, blob)).toBe("finished");
   });
@@ -138,7 +139,7 @@ function testUploads(get: () => MetadataUnderTest): void {
     );
     expect(await metadata.garbage.expire(10, uploadKey)).toBe(1);
     expect(await metadata.uploads.find(slow)).not.toBeNull();
-    expect(await metadata.garbage.due(10)).toEqual([uploadKey(abandoned)]);
+    expect(await dueKeys(metadata)).toEqual([uploadKey(abandoned)]);
   });
 }
 
@@ -166,7 +167,7 @@ function testBlobs(get: () => Metadata): void {
     const image = manifestOf("image", { blobs: [ref(blob)] });
     expect(await get().manifests.put(image)).toEqual({ kind: "stored" });
     expect(await get().blobs.unlink(A, blob.digest)).toBe("in-use");
-    expect(await get().manifests.delete(A, image.digest, { evenIfListed: false })).toBe("deleted");
+    expect(await get().manifests.delete(A, image.digest, DELETE)).toMatchObject({ kind: "deleted" });
     expect(await get().blobs.unlink(A, blob.digest)).toBe("deleted");
   });
 }
@@ -215,11 +216,11 @@ function testManifests(get: () => Metadata): void {
     const [v1, v2] = [requireTag("v1"), requireTag("v2")];
     const image = manifestOf("image", { tags: [v1, v2] });
     await get().manifests.put(image);
-    expect(await get().manifests.deleteTag(A, v1)).toBe(true);
-    expect(await get().manifests.deleteTag(A, v1)).toBe(false);
+    expect(await get().manifests.deleteTag(A, v1, DELETE.by)).not.toBeNull();
+    expect(await get().manifests.deleteTag(A, v1, DELETE.by)).toBeNull();
     expect(await get().manifests.find(A, { kind: "tag", tag: v2 })).not.toBeNull();
-    expect(await get().manifests.delete(A, image.digest, { evenIfListed: false })).toBe("deleted");
-    expect(await get().manifests.delete(A, image.digest, { evenIfListed: false })).toBe("absent");
+    expect(await get().manifests.delete(A, image.digest, DELETE)).toMatchObject({ kind: "deleted" });
+    expect(await get().manifests.delete(A, image.digest, DELETE)).toMatchObject({ kind: "absent" });
     expect(await get().manifests.listTags(A, EVERYTHING)).toEqual([]);
   });
 
@@ -230,9 +231,9 @@ function testManifests(get: () => Metadata): void {
     expect(await get().manifests.put(index)).toEqual({ kind: "unknown", missing: [child.digest] });
     await get().manifests.put(child);
     expect(await get().manifests.put(index)).toEqual({ kind: "stored" });
-    expect(await get().manifests.delete(A, child.digest, { evenIfListed: false })).toBe("in-use");
-    expect(await get().manifests.delete(A, index.digest, { evenIfListed: false })).toBe("deleted");
-    expect(await get().manifests.delete(A, child.digest, { evenIfListed: false })).toBe("deleted");
+    expect(await get().manifests.delete(A, child.digest, DELETE)).toMatchObject({ kind: "in-use" });
+    expect(await get().manifests.delete(A, index.digest, DELETE)).toMatchObject({ kind: "deleted" });
+    expect(await get().manifests.delete(A, child.digest, DELETE)).toMatchObject({ kind: "deleted" });
   });
 
   test("an index may list a blob, which it then keeps", async () => {
@@ -309,6 +310,17 @@ function testListings(get: () => Metadata): void {
   });
 }
 
+const DELETE: DeleteManifestOptions = {
+  evenIfListed: false,
+  withParts: false,
+  isImmutable: () => false,
+  by: { name: "somebody", reason: "request" },
+};
+
+async function dueKeys(metadata: Metadata): Promise<readonly StorageKey[]> {
+  return (await metadata.garbage.due(10)).map(({ key }) => key);
+}
+
 function digest(text: string): Digest {
   return digestOf(new TextEncoder().encode(text), "sha256");
 }
@@ -339,7 +351,11 @@ async function putBlob(metadata: Metadata, repository: RepositoryName, text: str
   return blob;
 }
 
-function manifestOf(text: string, parts: Partial<NewManifest>): NewManifest {
+interface ManifestParts extends Partial<Omit<NewManifest, "tags">> {
+  readonly tags?: readonly Tag[];
+}
+
+function manifestOf(text: string, { tags = [], ...parts }: ManifestParts): NewManifest {
   return {
     repository: A,
     digest: digest(text),
@@ -352,7 +368,7 @@ function manifestOf(text: string, parts: Partial<NewManifest>): NewManifest {
     contentSize: 0,
     blobs: [],
     children: [],
-    tags: [],
+    tags: tags.map((tag) => ({ tag, immutable: false })),
     pushedBy: null,
     ...parts,
   };

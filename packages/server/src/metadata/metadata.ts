@@ -17,6 +17,7 @@ export interface Metadata extends AsyncDisposable {
   readonly blobs: BlobMetadata;
   readonly uploads: UploadMetadata;
   readonly manifests: ManifestMetadata;
+  readonly deletions: DeletionMetadata;
   readonly garbage: GarbageMetadata;
   /** Resolves when the store can answer and can write; throws otherwise. For readiness. */
   ping(): Promise<void>;
@@ -34,6 +35,8 @@ export interface Durations {
   readonly intentMs: number;
   /** Longest GET: an object that lost its metadata stays readable this long. */
   readonly tombstoneGraceMs: number;
+  /** A deletion can be undone this long; what it let go of is kept until then. */
+  readonly undoMs: number;
 }
 
 export const DURATIONS_DEFAULT: Durations = {
@@ -42,6 +45,7 @@ export const DURATIONS_DEFAULT: Durations = {
   finishedUploadMs: 3_600_000,
   intentMs: 24 * 3_600_000,
   tombstoneGraceMs: 3_600_000,
+  undoMs: 24 * 3_600_000,
 };
 
 export interface BlobRecord {
@@ -59,7 +63,7 @@ export interface BlobMetadata {
   mount(digest: Digest, from: RepositoryName, to: RepositoryName): Promise<BlobRecord | null>;
   /** Some repositories that have the blob, at most `entriesMax`: candidates for a mount without `from`. */
   repositoriesWith(digest: Digest, entriesMax: number): Promise<readonly RepositoryName[]>;
-  /** Takes the blob out of the repository. Other repositories and the bytes are not touched. */
+  /** Takes the blob out of the repository at once, leased or not. Other repositories are not touched. */
   unlink(repository: RepositoryName, digest: Digest): Promise<"deleted" | "absent" | "in-use">;
 }
 
@@ -137,8 +141,14 @@ export interface NewManifest {
   readonly blobs: readonly ContentRef[];
   /** Entries of an index: manifests of the repository, or blobs (BuildKit's cache index points at layers). */
   readonly children: readonly ContentRef[];
-  readonly tags: readonly Tag[];
+  readonly tags: readonly NewTag[];
   readonly pushedBy: string | null;
+}
+
+export interface NewTag {
+  readonly tag: Tag;
+  /** An immutable tag is set once: it never moves to another digest. */
+  readonly immutable: boolean;
 }
 
 export interface ContentRef {
@@ -153,7 +163,9 @@ export type PutManifestResult =
   | { readonly kind: "stored" }
   /** Content that is not in this repository. */
   | { readonly kind: "unknown"; readonly missing: readonly Digest[] }
-  | { readonly kind: "size-differs"; readonly digest: Digest; readonly stored: number };
+  | { readonly kind: "size-differs"; readonly digest: Digest; readonly stored: number }
+  /** An immutable tag that points at another digest. */
+  | { readonly kind: "immutable"; readonly tag: Tag; readonly digest: Digest };
 
 export interface Referrer {
   readonly digest: Digest;
@@ -172,19 +184,37 @@ export interface ReferrerQuery {
 export interface DeleteManifestOptions {
   /** Delete it even if an index lists it (a registry that accepts sparse indexes may also make them). */
   readonly evenIfListed: boolean;
+  /** Delete with it what nothing else holds: children of an index and referrers that have no tag of their own. */
+  readonly withParts: boolean;
+  /** Tags that must not be deleted. */
+  readonly isImmutable: (tag: Tag) => boolean;
+  readonly by: Actor;
+}
+
+/** Who deletes and why, for the record that undoes it. */
+export interface Actor {
+  readonly name: string | null;
+  readonly reason: "request" | "untagged" | "retention";
 }
 
 export interface ManifestMetadata {
   /** Checks that the content is there and writes manifest, edges and tags, or nothing. Repeatable. */
   put(manifest: NewManifest): Promise<PutManifestResult>;
   find(repository: RepositoryName, reference: Reference): Promise<ManifestRecord | null>;
-  /** Deletes the manifest and every tag that points at it. "in-use": an index of the repository lists it. */
+  /** Deletes the manifest and every tag that points at it. The record of it undoes that for a while. */
   delete(
     repository: RepositoryName,
     digest: Digest,
     options: DeleteManifestOptions,
-  ): Promise<"deleted" | "absent" | "in-use">;
-  deleteTag(repository: RepositoryName, tag: Tag): Promise<boolean>;
+  ): Promise<DeleteManifestResult>;
+  /** What `delete` would do now; changes nothing. Null when there is no such manifest. */
+  previewDelete(
+    repository: RepositoryName,
+    digest: Digest,
+    options: Pick<DeleteManifestOptions, "withParts">,
+  ): Promise<DeletePreview | null>;
+  /** Takes the tag away; the manifest stays. The id of the record that undoes it, or null: no such tag. */
+  deleteTag(repository: RepositoryName, tag: Tag, by: Actor): Promise<number | null>;
   /** Tags in byte order, or null when the repository is not known. */
   listTags(repository: RepositoryName, page: PageRequest): Promise<readonly Tag[] | null>;
   /** Manifests whose subject is `subject`, ordered by digest. */
@@ -197,12 +227,118 @@ export interface ManifestMetadata {
   listRepositories(page: PageRequest): Promise<readonly RepositoryName[]>;
 }
 
-/** Sessions past their end and objects that lost, or never got, their metadata. */
+export type DeleteManifestResult =
+  /** `deletion` is the id of the record that undoes it. */
+  | { readonly kind: "deleted"; readonly deletion: number }
+  | { readonly kind: "absent" }
+  /** An index of the repository lists it. */
+  | { readonly kind: "in-use" }
+  | { readonly kind: "immutable"; readonly tag: Tag };
+
+/** What a deletion takes along, and what it frees once it cannot be undone any more. */
+export interface DeletePreview {
+  readonly manifests: readonly Digest[];
+  readonly tags: readonly Tag[];
+  /** Blobs that nothing else in the registry needs. */
+  readonly blobs: number;
+  /** Their bytes and those of the manifests. */
+  readonly bytes: number;
+}
+
+/** The record of something that was deleted and can still be brought back. */
+export interface Deletion {
+  readonly id: number;
+  readonly kind: "repository" | "manifest" | "tag";
+  readonly repository: RepositoryName;
+  readonly manifests: readonly Digest[];
+  readonly tags: readonly Tag[];
+  readonly deletedAt: number;
+  readonly deletedBy: string | null;
+  readonly reason: Actor["reason"];
+  readonly undoUntil: number;
+}
+
+export type UndoResult =
+  /** `skipped` are tags that point somewhere else by now and were left there. */
+  | { readonly kind: "undone"; readonly skipped: readonly Tag[] }
+  | { readonly kind: "absent" }
+  /** The repository's name is in use again. */
+  | { readonly kind: "name-taken" }
+  /** Content was deleted in its own right meanwhile, or the manifest that the tag pointed at. */
+  | { readonly kind: "content-gone"; readonly digest: Digest };
+
+export interface DeletionMetadata {
+  /**
+   * Deletes a repository with everything in it, in constant time: it loses its name, the collector takes it apart
+   * when it cannot be undone any more. The id of the record, or null: no such repository.
+   */
+  deleteRepository(repository: RepositoryName, by: Actor): Promise<number | null>;
+  /** Newest first; `before` is the id that the page before ended with. */
+  list(query: { readonly before: number | null; readonly entriesMax: number }): Promise<readonly Deletion[]>;
+  find(id: number): Promise<Deletion | null>;
+  /** Brings back what the deletion took, in one transaction, or nothing. */
+  undo(id: number): Promise<UndoResult>;
+  /** Gives up the right to undo, of one deletion or of all, so that the next collection frees their content. */
+  purge(id: number | null): Promise<number>;
+}
+
+/** What one step of the collector did. */
+export interface Collected {
+  /** Links that were looked at, whether they were kept or not. 0: nothing is due. */
+  readonly reviewed: number;
+  /** Links that no manifest needed. */
+  readonly unlinked: number;
+  /** Blobs that lost their last link, and their bytes; their objects have tombstones now. */
+  readonly blobs: number;
+  readonly bytes: number;
+}
+
+/** What is on its way to being freed. */
+export interface GarbagePreview {
+  /** Blobs that a collection now would let go of, and their bytes. */
+  readonly collectable: { readonly blobs: number; readonly bytes: number };
+  /** Objects that wait for the end of their grace, and their bytes. */
+  readonly tombstoned: { readonly objects: number; readonly bytes: number };
+  /** Deletions that can still be undone. */
+  readonly deletions: number;
+  /** Backups that keep objects from being deleted. */
+  readonly holds: number;
+}
+
+/**
+ * The collector's units of work. Each is one short transaction that decides and acts at once, and each may be
+ * repeated, stopped anywhere, and run by several servers at the same time.
+ */
 export interface GarbageMetadata {
+  /** The store's clock. */
+  now(): Promise<number>;
   /** Ends at most `max` sessions and intents past their time, leaving tombstones; how many were ended. */
   expire(max: number, uploadKeyOf: (id: UploadId) => StorageKey): Promise<number>;
-  /** At most `max` objects whose grace has passed. */
-  due(max: number): Promise<readonly StorageKey[]>;
+  /** Forgets at most `max` deletions that cannot be undone any more, or takes that many parts of their repositories. */
+  expireDeletions(max: number): Promise<number>;
+  /** Looks at no more than `max` links whose lease has passed, and lets go of what no manifest needs. */
+  collect(max: number): Promise<Collected>;
+  /**
+   * Deletes at most `max` manifests of the repository that have been loose (without tag, index or subject that
+   * holds them) for `delayMs`. How many were looked at.
+   */
+  collectUntagged(
+    repository: RepositoryName,
+    options: { readonly delayMs: number; readonly max: number },
+  ): Promise<{ readonly reviewed: number; readonly deleted: number }>;
+  /** What the collector would do. Changes nothing. */
+  preview(): Promise<GarbagePreview>;
+  /** At most `max` objects whose grace has passed; none while somebody holds them. */
+  due(max: number): Promise<readonly DueObject[]>;
   /** After the objects were deleted: forgets their tombstones. */
   forget(keys: readonly StorageKey[]): Promise<void>;
+  /** Keeps every object from being deleted for `ms` from now: for a backup, which renews it while it runs. */
+  hold(id: string, ms: number): Promise<void>;
+  release(id: string): Promise<void>;
+}
+
+export interface DueObject {
+  readonly key: StorageKey;
+  /** Bytes; 0 when they were never counted (what an upload left). */
+  readonly size: number;
 }

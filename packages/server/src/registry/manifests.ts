@@ -11,6 +11,7 @@ import type { Caller } from "../auth/authorize.ts";
 import type { BlobStore } from "../blobstore/blob-store.ts";
 import type {
   ContentRef,
+  DeletePreview,
   ManifestRecord,
   Metadata,
   NewManifest,
@@ -31,6 +32,19 @@ export interface ManifestRules {
   readonly allowSparse: boolean;
 }
 
+/** Says which tags are set once and never moved or deleted. */
+export interface TagPolicy {
+  isImmutable(repository: RepositoryName, tag: Tag): boolean;
+}
+
+export interface ManifestsOptions {
+  readonly metadata: Metadata;
+  readonly store: BlobStore;
+  readonly rules: ManifestRules;
+  /** The policy in force. */
+  readonly policy: () => Promise<TagPolicy>;
+}
+
 export interface PutManifest {
   readonly caller: Caller;
   readonly repository: RepositoryName;
@@ -40,6 +54,14 @@ export interface PutManifest {
   /** Content-Type without parameters, or null. */
   readonly contentType: string | null;
   readonly bytes: Uint8Array;
+}
+
+export interface DeleteManifest {
+  readonly caller: Caller;
+  readonly repository: RepositoryName;
+  readonly reference: Reference;
+  /** Delete with an index what only it lists, and referrers of what is deleted. */
+  readonly withParts: boolean;
 }
 
 export interface StoredManifest {
@@ -52,11 +74,13 @@ export class Manifests {
   readonly #metadata: Metadata;
   readonly #store: BlobStore;
   readonly #rules: ManifestRules;
+  readonly #policy: () => Promise<TagPolicy>;
 
-  constructor(metadata: Metadata, store: BlobStore, rules: ManifestRules) {
+  constructor({ metadata, store, rules, policy }: ManifestsOptions) {
     this.#metadata = metadata;
     this.#store = store;
     this.#rules = rules;
+    this.#policy = policy;
   }
 
   /** @throws RegistryError MANIFEST_UNKNOWN */
@@ -68,7 +92,7 @@ export class Manifests {
 
   /**
    * Stores a manifest with its tags, or nothing.
-   * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID
+   * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID, TAG_IMMUTABLE
    */
   async put(request: PutManifest): Promise<StoredManifest> {
     const { reference, bytes } = request;
@@ -85,6 +109,7 @@ export class Manifests {
       throw new RegistryError("MANIFEST_INVALID", { message: `manifest invalid: ${parsed.problem}` });
     const { manifest } = parsed;
     const tags = reference.kind === "tag" ? [reference.tag, ...request.tags] : request.tags;
+    const policy = await this.#policy();
     const result = await this.#metadata.manifests.put({
       repository: request.repository,
       digest,
@@ -95,7 +120,7 @@ export class Manifests {
       platform: await this.#platformOf(request.repository, manifest),
       subject: manifest.subject,
       ...this.#contentOf(manifest),
-      tags,
+      tags: tags.map((tag) => ({ tag, immutable: policy.isImmutable(request.repository, tag) })),
       pushedBy: request.caller.name,
     });
     requireStored(result, request.repository);
@@ -103,24 +128,53 @@ export class Manifests {
   }
 
   /**
-   * Deletes what the reference names: a tag alone, or a manifest with all its tags.
-   * @throws RegistryError MANIFEST_UNKNOWN, or MANIFEST_IN_USE while an index of the repository lists it
+   * Deletes what the reference names: a tag alone, or a manifest with all its tags. The record of it undoes that for a
+   * while.
+   * @throws RegistryError MANIFEST_UNKNOWN, TAG_IMMUTABLE, or MANIFEST_IN_USE while an index of the repository lists it
    */
-  async delete(repository: RepositoryName, reference: Reference): Promise<void> {
+  async delete({ caller, repository, reference, withParts }: DeleteManifest): Promise<{ deletion: number }> {
     const { manifests } = this.#metadata;
+    const policy = await this.#policy();
+    const by = { name: caller.name, reason: "request" } as const;
     if (reference.kind === "tag") {
-      if (!(await manifests.deleteTag(repository, reference.tag))) throw unknownManifest(reference);
-      return;
+      if (policy.isImmutable(repository, reference.tag)) throw immutableTag(reference.tag);
+      const deletion = await manifests.deleteTag(repository, reference.tag, by);
+      if (deletion === null) throw unknownManifest(reference);
+      return { deletion };
     }
     const { digest } = reference;
-    const result = await manifests.delete(repository, digest, { evenIfListed: this.#rules.allowSparse });
-    if (result === "absent") throw unknownManifest(reference);
-    if (result === "in-use") {
-      throw new RegistryError("MANIFEST_IN_USE", {
-        message: `cannot delete manifest ${digest}: an index of "${repository}" lists it; delete the index first`,
-        headers: { Allow: "GET, HEAD, PUT" },
-      });
+    const result = await manifests.delete(repository, digest, {
+      evenIfListed: this.#rules.allowSparse,
+      withParts,
+      isImmutable: (tag) => policy.isImmutable(repository, tag),
+      by,
+    });
+    switch (result.kind) {
+      case "deleted":
+        return result;
+      case "absent":
+        throw unknownManifest(reference);
+      case "immutable":
+        throw immutableTag(result.tag);
+      case "in-use":
+        throw new RegistryError("MANIFEST_IN_USE", {
+          message: `cannot delete manifest ${digest}: an index of "${repository}" lists it; delete the index first`,
+          headers: { Allow: "GET, HEAD, PUT" },
+        });
+      default:
+        return result satisfies never;
     }
+  }
+
+  /** What deleting the manifest would take along and free. @throws RegistryError MANIFEST_UNKNOWN */
+  async previewDelete(
+    repository: RepositoryName,
+    digest: Digest,
+    options: { readonly withParts: boolean },
+  ): Promise<DeletePreview> {
+    const preview = await this.#metadata.manifests.previewDelete(repository, digest, options);
+    if (preview === null) throw unknownManifest({ kind: "digest", digest });
+    return preview;
   }
 
   /** What the manifest needs in its repository, and how many bytes its content has. */
@@ -171,9 +225,18 @@ function requireStored(result: PutManifestResult, repository: RepositoryName): v
       throw new RegistryError("MANIFEST_INVALID", {
         message: `manifest invalid: ${result.digest} has ${result.stored} bytes, its descriptor says otherwise`,
       });
+    case "immutable":
+      throw immutableTag(result.tag);
     default:
       result satisfies never;
   }
+}
+
+function immutableTag(tag: Tag): RegistryError {
+  return new RegistryError("TAG_IMMUTABLE", {
+    message: `tag "${tag}" is immutable: it can neither be moved nor deleted; push under another tag`,
+    detail: { tag },
+  });
 }
 
 function unknownManifest(reference: Reference): RegistryError {

@@ -55,12 +55,10 @@ export async function putManifest(exchange: RepositoryExchange): Promise<Respons
 }
 
 /** `DELETE /v2/<name>/manifests/<reference>`: a tag alone, or a digest with all its tags. */
-export async function deleteManifest({
-  registry,
-  repository,
-  target,
-}: RepositoryExchange): Promise<Response> {
-  await registry.manifests.delete(repository, requireKnownReference(target));
+export async function deleteManifest(exchange: RepositoryExchange): Promise<Response> {
+  const { caller, registry, repository } = exchange;
+  const reference = requireKnownReference(exchange.target);
+  await registry.manifests.delete({ caller, repository, reference, withParts: false });
   return new Response(null, { status: 202, headers: { "Content-Length": "0" } });
 }
 

@@ -6,28 +6,52 @@ import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Tag } from "@stowage/oci/tag";
 import type {
   ContentRef,
-  DeleteManifestOptions,
   ManifestRecord,
   NewManifest,
   PutManifestResult,
   Referrer,
   ReferrerQuery,
 } from "../metadata.ts";
+import { markLoose } from "./deletions.ts";
 import { findRepository, requireRepository } from "./repositories.ts";
-import { all, batchesOf, first, now, repeat, touched, type Unit } from "./statement.ts";
+import { all, batchesOf, first, now, repeat, type Unit } from "./statement.ts";
 
 export function* putManifest(manifest: NewManifest): Unit<PutManifestResult> {
   const repository = yield* findRepository(manifest.repository);
   const content = yield* checkContent(repository, manifest);
   if (content.kind !== "present") return content;
+  const fixed = yield* findFixedTag(repository, manifest);
+  if (fixed !== null) return fixed;
   const id = repository ?? (yield* requireRepository(manifest.repository));
   yield* insertManifest(id, manifest);
   const edges = { repository: id, manifest: manifest.digest };
   yield* insertEdges("manifest_blobs", "blob_digest", { ...edges, to: content.blobs });
   yield* insertEdges("manifest_absent_blobs", "blob_digest", { ...edges, to: content.absent });
   yield* insertEdges("manifest_children", "child_digest", { ...edges, to: content.children });
-  for (const tag of manifest.tags) yield* putTag(id, tag, manifest);
+  for (const { tag } of manifest.tags) yield* putTag(id, tag, manifest);
   return { kind: "stored" };
+}
+
+/** A tag of the push that must not move to the manifest, or null. */
+function* findFixedTag(
+  repository: number | null,
+  { tags, digest }: NewManifest,
+): Unit<Extract<PutManifestResult, { kind: "immutable" }> | null> {
+  if (repository === null) return null;
+  for (const { tag, immutable } of tags) {
+    const target = immutable ? yield* findTag(repository, tag) : null;
+    if (target !== null && target !== digest) return { kind: "immutable", tag, digest: target };
+  }
+  return null;
+}
+
+function* findTag(repository: number, tag: Tag): Unit<Digest | null> {
+  const row = yield* first<{ digest: Digest }>(
+    "SELECT digest FROM tags WHERE repository_id = ? AND name = ?",
+    repository,
+    tag,
+  );
+  return row?.digest ?? null;
 }
 
 interface Edges {
@@ -36,7 +60,7 @@ interface Edges {
   readonly to: readonly Digest[];
 }
 
-function* insertEdges(
+export function* insertEdges(
   table: "manifest_blobs" | "manifest_absent_blobs" | "manifest_children",
   column: "blob_digest" | "child_digest",
   edges: Edges,
@@ -108,13 +132,15 @@ function* sizesOf(
 
 function* insertManifest(repository: number, manifest: NewManifest): Unit<void> {
   const { platform } = manifest;
+  const at = yield* now();
   // The same bytes again may come with another Content-Type when the body has no mediaType: the last one counts.
   yield* all(
     `INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject_digest, annotations,
-       os, architecture, variant, size, content_size, pushed_at, pushed_by, bytes)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       os, architecture, variant, size, content_size, pushed_at, pushed_by, bytes, loose_since)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (repository_id, digest) DO UPDATE SET media_type = excluded.media_type,
-       artifact_type = excluded.artifact_type, pushed_at = excluded.pushed_at, pushed_by = excluded.pushed_by`,
+       artifact_type = excluded.artifact_type, pushed_at = excluded.pushed_at, pushed_by = excluded.pushed_by,
+       loose_since = CASE WHEN manifests.loose_since IS NULL THEN NULL ELSE excluded.loose_since END`,
     repository,
     manifest.digest,
     manifest.mediaType,
@@ -126,13 +152,15 @@ function* insertManifest(repository: number, manifest: NewManifest): Unit<void> 
     platform?.variant ?? null,
     manifest.bytes.byteLength,
     manifest.contentSize,
-    yield* now(),
+    at,
     manifest.pushedBy,
     manifest.bytes,
+    manifest.tags.length > 0 ? null : at,
   );
 }
 
 function* putTag(repository: number, tag: Tag, manifest: NewManifest): Unit<void> {
+  const before = yield* findTag(repository, tag);
   yield* all(
     `INSERT INTO tags (repository_id, name, digest, pushed_at, pushed_by) VALUES (?, ?, ?, ?, ?)
      ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest,
@@ -143,6 +171,7 @@ function* putTag(repository: number, tag: Tag, manifest: NewManifest): Unit<void
     yield* now(),
     manifest.pushedBy,
   );
+  if (before !== null && before !== manifest.digest) yield* markLoose(repository, [before]);
 }
 
 interface ManifestRow {
@@ -171,40 +200,6 @@ export function* findManifest(repository: RepositoryName, reference: Reference):
           repository,
         );
   return row === null ? null : { digest: row.digest, mediaType: row.media_type, bytes: row.bytes };
-}
-
-export function* deleteManifest(
-  repository: RepositoryName,
-  digest: Digest,
-  { evenIfListed }: DeleteManifestOptions,
-): Unit<"deleted" | "absent" | "in-use"> {
-  const id = yield* findRepository(repository);
-  if (id === null) return "absent";
-  if (!evenIfListed) {
-    const used = yield* first(
-      "SELECT 1 FROM manifest_children WHERE repository_id = ? AND child_digest = ? AND manifest_digest <> ? LIMIT 1",
-      id,
-      digest,
-      digest,
-    );
-    if (used !== null) return "in-use";
-  }
-  // Tags and edges go with it by their foreign keys.
-  const deleted = yield* touched(
-    "DELETE FROM manifests WHERE repository_id = ? AND digest = ? RETURNING digest",
-    id,
-    digest,
-  );
-  return deleted ? "deleted" : "absent";
-}
-
-export function* deleteTag(repository: RepositoryName, tag: Tag): Unit<boolean> {
-  return yield* touched(
-    `DELETE FROM tags WHERE repository_id = (SELECT id FROM repositories WHERE name = ?) AND name = ?
-     RETURNING name`,
-    repository,
-    tag,
-  );
 }
 
 export function* listTags(repository: RepositoryName, page: PageRequest): Unit<readonly Tag[] | null> {

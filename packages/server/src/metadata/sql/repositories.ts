@@ -24,8 +24,8 @@ export function* requireRepository(name: RepositoryName): Unit<number> {
 
 export function* listRepositories(page: PageRequest): Unit<readonly RepositoryName[]> {
   const rows = yield* all<{ name: RepositoryName }>(
-    `SELECT name FROM repositories r
-      WHERE name > ? AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)
+    `SELECT name FROM repositories
+      WHERE name > ? AND manifest_count > 0 AND deleted_at IS NULL
       ORDER BY name LIMIT ?`,
     page.after,
     page.entriesMax,

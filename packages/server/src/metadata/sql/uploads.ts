@@ -3,9 +3,9 @@ import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { StorageKey } from "../../blobstore/blob-store.ts";
 import type { UploadId } from "@stowage/oci/upload-id";
 import type { BlobRecord, Durations, UploadProgress, UploadSession } from "../metadata.ts";
-import { linkBlob, renewLease } from "./blobs.ts";
-import { addTombstone } from "./garbage.ts";
+import { linkBlob } from "./blobs.ts";
 import { all, first, now, touched, type Unit } from "./statement.ts";
+import { addTombstone, dropNow } from "./tombstones.ts";
 
 interface UploadRow {
   id: UploadId;
@@ -93,9 +93,8 @@ export function* prepareFinish(
     blob.digest,
   );
   if (present !== null) {
-    yield* renewLease(blob.digest, durations);
     yield* endSession(session, blob.digest, durations);
-    yield* addTombstone(uploadKey, 0);
+    yield* dropNow(uploadKey, blob.size);
     return "exists";
   }
   yield* all(
@@ -120,7 +119,7 @@ export function* finishUpload(
     blob.storageKey,
   );
   if (session === null || session.finished !== null || !intended) {
-    if (intended) yield* addTombstone(blob.storageKey, 0);
+    if (intended) yield* dropNow(blob.storageKey, blob.size);
     return "gone";
   }
   yield* insertBlob(blob, durations);
@@ -136,33 +135,32 @@ function* insertBlob(blob: BlobRecord, durations: Durations): Unit<void> {
     blob.digest,
   );
   if (present === null) {
+    // It was hashed while it came: that counts as its first verification.
     yield* all(
-      "INSERT INTO blobs (digest, size, storage_key, lease_until, created_at) VALUES (?, ?, ?, ?, ?)",
+      "INSERT INTO blobs (digest, size, storage_key, created_at, verified_at) VALUES (?, ?, ?, ?, ?)",
       blob.digest,
       blob.size,
       blob.storageKey,
-      at + durations.leaseMs,
+      at,
       at,
     );
-    return;
-  }
-  if (present.quarantined_at === null) {
-    yield* addTombstone(blob.storageKey, 0);
+  } else if (present.quarantined_at === null) {
+    yield* dropNow(blob.storageKey, blob.size);
   } else {
-    yield* addTombstone(present.storage_key, durations.tombstoneGraceMs);
+    yield* addTombstone({ key: present.storage_key, size: blob.size }, at + durations.tombstoneGraceMs);
     yield* all(
-      "UPDATE blobs SET size = ?, storage_key = ?, quarantined_at = NULL, verified_at = NULL WHERE digest = ?",
+      "UPDATE blobs SET size = ?, storage_key = ?, quarantined_at = NULL, verified_at = ? WHERE digest = ?",
       blob.size,
       blob.storageKey,
+      at,
       blob.digest,
     );
   }
-  yield* renewLease(blob.digest, durations);
 }
 
 /** Links the blob and keeps the session for a while, so that a repeated finalise is answered the same. */
 function* endSession(session: UploadSession, digest: Digest, durations: Durations): Unit<void> {
-  yield* linkBlob(session.repository, digest);
+  yield* linkBlob(session.repository, digest, durations);
   yield* all(
     "UPDATE uploads SET finished_digest = ?, expires_at = ? WHERE id = ?",
     digest,
@@ -176,6 +174,6 @@ export function* cancelUpload(id: UploadId, uploadKey: StorageKey): Unit<boolean
     "DELETE FROM uploads WHERE id = ? AND finished_digest IS NULL RETURNING id",
     id,
   );
-  if (ended) yield* addTombstone(uploadKey, 0);
+  if (ended) yield* dropNow(uploadKey);
   return ended;
 }

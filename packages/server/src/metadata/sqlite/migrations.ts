@@ -12,6 +12,7 @@ export interface Migration {
  *
  * - a manifest's blobs are linked to its repository (manifest_blobs -> repository_blobs -> blobs, RESTRICT);
  * - tags and edges die with their manifest (CASCADE);
+ * - a blob has at least one link (repository_blobs): the unit that deletes the last one deletes the blob;
  * - nothing deletes an object but a tombstone that is due.
  */
 export const MIGRATIONS: readonly Migration[] = [
@@ -124,6 +125,128 @@ CREATE TABLE tombstones (
   delete_after INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tombstones_due ON tombstones (delete_after);
+`,
+  },
+  {
+    version: 2,
+    name: "collector",
+    // The counters of a repository are kept by triggers, so that no unit of work can forget one.
+    sql: `
+ALTER TABLE repositories ADD COLUMN deleted_at INTEGER;
+ALTER TABLE repositories ADD COLUMN pushed_at INTEGER;
+ALTER TABLE repositories ADD COLUMN manifest_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE repositories ADD COLUMN tag_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE repositories ADD COLUMN logical_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE repositories ADD COLUMN blob_bytes INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX repositories_deleted ON repositories (deleted_at) WHERE deleted_at IS NOT NULL;
+
+ALTER TABLE repository_blobs ADD COLUMN review_at INTEGER;
+UPDATE repository_blobs SET review_at = (SELECT lease_until FROM blobs b WHERE b.digest = repository_blobs.digest);
+CREATE INDEX repository_blobs_review ON repository_blobs (review_at) WHERE review_at IS NOT NULL;
+
+-- A blob that lost its last link before there was a collector.
+INSERT INTO tombstones (storage_key, delete_after)
+  SELECT storage_key, 0 FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM repository_blobs l WHERE l.digest = b.digest);
+DELETE FROM blobs WHERE NOT EXISTS (SELECT 1 FROM repository_blobs l WHERE l.digest = blobs.digest);
+ALTER TABLE blobs DROP COLUMN lease_until;
+UPDATE blobs SET verified_at = created_at WHERE verified_at IS NULL;
+CREATE INDEX blobs_verified ON blobs (verified_at) WHERE quarantined_at IS NULL;
+CREATE INDEX blobs_quarantined ON blobs (quarantined_at) WHERE quarantined_at IS NOT NULL;
+
+ALTER TABLE manifests ADD COLUMN loose_since INTEGER;
+ALTER TABLE manifests ADD COLUMN pulled_at INTEGER;
+UPDATE manifests SET loose_since = pushed_at WHERE NOT EXISTS
+  (SELECT 1 FROM tags t WHERE t.repository_id = manifests.repository_id AND t.digest = manifests.digest);
+CREATE INDEX manifests_loose ON manifests (repository_id, loose_since) WHERE loose_since IS NOT NULL;
+CREATE INDEX manifests_digest ON manifests (digest);
+ALTER TABLE tags ADD COLUMN pulled_at INTEGER;
+
+ALTER TABLE tombstones ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE deletions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind TEXT NOT NULL,
+  repository TEXT NOT NULL,
+  repository_id INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  deleted_at INTEGER NOT NULL,
+  deleted_by TEXT,
+  undo_until INTEGER NOT NULL
+) STRICT;
+CREATE INDEX deletions_due ON deletions (undo_until);
+
+CREATE TABLE deleted_manifests (
+  deletion_id INTEGER NOT NULL REFERENCES deletions (id) ON DELETE CASCADE,
+  digest TEXT NOT NULL,
+  row_json TEXT NOT NULL,
+  edges_json TEXT NOT NULL,
+  bytes BLOB NOT NULL,
+  PRIMARY KEY (deletion_id, digest)
+) STRICT;
+
+CREATE TABLE deleted_tags (
+  deletion_id INTEGER NOT NULL REFERENCES deletions (id) ON DELETE CASCADE,
+  name TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  pushed_at INTEGER NOT NULL,
+  pushed_by TEXT,
+  PRIMARY KEY (deletion_id, name)
+) STRICT, WITHOUT ROWID;
+
+-- What keeps the blobs of a deletion while it can be undone.
+CREATE TABLE deleted_blobs (
+  repository_id INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  deletion_id INTEGER NOT NULL REFERENCES deletions (id) ON DELETE CASCADE,
+  PRIMARY KEY (repository_id, digest, deletion_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deleted_blobs_deletion ON deleted_blobs (deletion_id);
+
+CREATE TABLE holds (
+  id TEXT NOT NULL PRIMARY KEY,
+  expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE documents (
+  name TEXT NOT NULL PRIMARY KEY,
+  json TEXT NOT NULL,
+  updated_at INTEGER NOT NULL,
+  updated_by TEXT
+) STRICT, WITHOUT ROWID;
+
+UPDATE repositories SET
+  pushed_at = (SELECT MAX(pushed_at) FROM manifests m WHERE m.repository_id = repositories.id),
+  manifest_count = (SELECT COUNT(*) FROM manifests m WHERE m.repository_id = repositories.id),
+  tag_count = (SELECT COUNT(*) FROM tags t WHERE t.repository_id = repositories.id),
+  logical_bytes = (SELECT COALESCE(SUM(size + content_size), 0) FROM manifests m WHERE m.repository_id = repositories.id),
+  blob_bytes = (SELECT COALESCE(SUM(b.size), 0) FROM repository_blobs l JOIN blobs b ON b.digest = l.digest
+                 WHERE l.repository_id = repositories.id);
+
+CREATE TRIGGER count_link AFTER INSERT ON repository_blobs BEGIN
+  UPDATE repositories SET blob_bytes = blob_bytes + (SELECT size FROM blobs WHERE digest = NEW.digest)
+   WHERE id = NEW.repository_id;
+END;
+CREATE TRIGGER discount_link AFTER DELETE ON repository_blobs BEGIN
+  UPDATE repositories SET blob_bytes = blob_bytes - (SELECT size FROM blobs WHERE digest = OLD.digest)
+   WHERE id = OLD.repository_id;
+END;
+CREATE TRIGGER count_manifest AFTER INSERT ON manifests BEGIN
+  UPDATE repositories SET manifest_count = manifest_count + 1,
+         logical_bytes = logical_bytes + NEW.size + NEW.content_size, pushed_at = NEW.pushed_at
+   WHERE id = NEW.repository_id;
+END;
+CREATE TRIGGER discount_manifest AFTER DELETE ON manifests BEGIN
+  UPDATE repositories SET manifest_count = manifest_count - 1,
+         logical_bytes = logical_bytes - OLD.size - OLD.content_size
+   WHERE id = OLD.repository_id;
+END;
+CREATE TRIGGER count_tag AFTER INSERT ON tags BEGIN
+  UPDATE repositories SET tag_count = tag_count + 1, pushed_at = MAX(COALESCE(pushed_at, 0), NEW.pushed_at)
+   WHERE id = NEW.repository_id;
+END;
+CREATE TRIGGER discount_tag AFTER DELETE ON tags BEGIN
+  UPDATE repositories SET tag_count = tag_count - 1 WHERE id = OLD.repository_id;
+END;
 `,
   },
 ];

@@ -4,6 +4,7 @@ import type { RepositoryName } from "@stowage/oci/repository-name";
 import {
   type BlobMetadata,
   type BlobRecord,
+  type DeletionMetadata,
   DURATIONS_DEFAULT,
   type Durations,
   type GarbageMetadata,
@@ -13,10 +14,13 @@ import {
   type UploadMetadata,
 } from "../metadata.ts";
 import * as blobs from "../sql/blobs.ts";
+import * as deletions from "../sql/deletions.ts";
 import * as garbage from "../sql/garbage.ts";
 import * as manifests from "../sql/manifests.ts";
 import { listRepositories } from "../sql/repositories.ts";
-import { all } from "../sql/statement.ts";
+import { all, now } from "../sql/statement.ts";
+import * as tombstones from "../sql/tombstones.ts";
+import * as undo from "../sql/undo.ts";
 import * as uploads from "../sql/uploads.ts";
 import { SqliteDatabase, type SqliteOptions } from "./sqlite-database.ts";
 
@@ -29,6 +33,7 @@ export class SqliteMetadata implements Metadata {
   readonly blobs: BlobMetadata;
   readonly uploads: UploadMetadata;
   readonly manifests: ManifestMetadata;
+  readonly deletions: DeletionMetadata;
   readonly garbage: GarbageMetadata;
   readonly #database: SqliteDatabase;
 
@@ -50,8 +55,11 @@ export class SqliteMetadata implements Metadata {
       put: (manifest) => database.write(() => manifests.putManifest(manifest)),
       find: async (repository, reference) => findManifest(database, repository, reference),
       delete: (repository, digest, options) =>
-        database.write(() => manifests.deleteManifest(repository, digest, options)),
-      deleteTag: (repository, tag) => database.write(() => manifests.deleteTag(repository, tag)),
+        database.write(() => deletions.deleteManifest(repository, digest, options, durations)),
+      previewDelete: async (repository, digest, { withParts }) =>
+        database.read(deletions.previewDelete(repository, digest, withParts)),
+      deleteTag: (repository, tag, by) =>
+        database.write(() => deletions.deleteTag(repository, tag, by, durations)),
       listTags: async (repository, page) =>
         database.readCached(
           `tags ${page.entriesMax} ${page.after} ${repository}`,
@@ -67,11 +75,8 @@ export class SqliteMetadata implements Metadata {
           bytesOfNames,
         ),
     };
-    this.garbage = {
-      expire: (max, uploadKeyOf) => database.write(() => garbage.expire(max, uploadKeyOf)),
-      due: async (max) => database.read(garbage.due(max)),
-      forget: (keys) => database.write(() => garbage.forget(keys)),
-    };
+    this.deletions = bindDeletions(database, durations);
+    this.garbage = bindGarbage(database, durations);
   }
 
   async ping(): Promise<void> {
@@ -94,7 +99,41 @@ function bindBlobs(database: SqliteDatabase, durations: Durations): BlobMetadata
     findForPush: (repository, digest) => findForPush(database, durations, repository, digest),
     mount: (digest, from, to) => database.write(() => blobs.mountBlob(digest, from, to, durations)),
     repositoriesWith: async (digest, entriesMax) => database.read(blobs.repositoriesWith(digest, entriesMax)),
-    unlink: (repository, digest) => database.write(() => blobs.unlinkBlob(repository, digest)),
+    unlink: (repository, digest) => database.write(() => blobs.unlinkBlob(repository, digest, durations)),
+  };
+}
+
+function bindDeletions(database: SqliteDatabase, durations: Durations): DeletionMetadata {
+  return {
+    deleteRepository: (repository, by) =>
+      database.write(() => deletions.deleteRepository(repository, by, durations)),
+    list: async ({ before, entriesMax }) => database.read(undo.listDeletions(before, entriesMax)),
+    find: async (id) => database.read(undo.findDeletion(id)),
+    undo: (id) =>
+      database
+        .write(() => undo.undoDeletion(id))
+        .catch((error: unknown) => {
+          const digest = undo.goneDigest(error);
+          if (digest === null) throw error;
+          return { kind: "content-gone", digest } as const;
+        }),
+    purge: (id) => database.write(() => undo.purgeDeletions(id)),
+  };
+}
+
+function bindGarbage(database: SqliteDatabase, durations: Durations): GarbageMetadata {
+  return {
+    now: async () => database.read(now()),
+    expire: (max, uploadKeyOf) => database.write(() => garbage.expire(max, uploadKeyOf)),
+    expireDeletions: (max) => database.write(() => undo.expireDeletions(max, durations)),
+    collect: (max) => database.write(() => garbage.collect(max, durations)),
+    collectUntagged: (repository, { delayMs, max }) =>
+      database.write(() => garbage.collectUntagged(repository, delayMs, max, durations)),
+    preview: async () => database.read(garbage.preview()),
+    due: async (max) => database.read(tombstones.due(max)),
+    forget: (keys) => database.write(() => tombstones.forget(keys)),
+    hold: (id, ms) => database.write(() => tombstones.hold(id, ms)),
+    release: (id) => database.write(() => tombstones.release(id)),
   };
 }
 
@@ -102,7 +141,7 @@ function findBlob(
   database: SqliteDatabase,
   repository: RepositoryName,
   digest: Digest,
-): blobs.LeasedBlob | null {
+): blobs.LinkedBlob | null {
   return database.readCached(`blob ${digest} ${repository}`, () => blobs.findBlob(repository, digest));
 }
 
