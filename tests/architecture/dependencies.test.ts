@@ -53,7 +53,7 @@ function edgesOf(file: SourceFile): readonly Edge[] {
 
 const roomOf = (path: string): string => posix.dirname(path.slice(SERVER.length));
 const packageOf = (path: string): string => path.split("/")[1] ?? "";
-const isTest = (path: string): boolean => /(?:\.test|\/conformance)\.ts$/.test(path);
+const isTest = (path: string): boolean => /(?:\.test|\/conformance(?:-[a-z]+)?)\.ts$/.test(path);
 
 const files = (await sourceFiles("packages")).filter((file) => !isTest(file.path));
 const edges = files.flatMap(edgesOf);

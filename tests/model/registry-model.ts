@@ -8,6 +8,9 @@ import { TestApp } from "../support/test-app.ts";
 const REPOSITORIES = ["a", "a/b", "team/app"];
 const TAGS = ["v1", "v2", "latest"];
 
+/** Longer than every lease, undo time and upload session, in milliseconds. */
+const LONG_TIME_MS = 8 * 24 * 3_600_000;
+
 /** What the model believes of one repository. */
 interface RepositoryState {
   readonly blobs: Set<string>;
@@ -61,7 +64,7 @@ export class RegistryModel implements AsyncDisposable {
   /** One random operation. */
   async step(): Promise<void> {
     const repository = this.#random.pick(REPOSITORIES);
-    switch (this.#random.below(12)) {
+    switch (this.#random.below(13)) {
       case 0:
       case 1:
         return await this.#pushBlob(repository);
@@ -81,6 +84,9 @@ export class RegistryModel implements AsyncDisposable {
         return await this.#deleteManifest(repository);
       case 10:
         return await this.#deleteBlob(repository);
+      case 11:
+        if (this.#random.below(4) === 0) await this.#passTime();
+        return;
       default:
         if (this.#random.below(10) === 0) await this.#restart();
         await this.#verify(repository);
@@ -176,8 +182,35 @@ export class RegistryModel implements AsyncDisposable {
     const state = this.#of(repository);
     const { digest } = this.#random.pick(this.#images).manifest;
     const response = await this.#app.request("DELETE", `/v2/${repository}/manifests/${digest}`);
-    expect(response.status).toBe(state.manifests.delete(digest) ? 202 : 404);
+    expect(response.status).toBe(state.manifests.has(digest) ? 202 : 404);
+    if (response.status === 202 && this.#random.below(3) === 0) return await this.#undoLast();
+    state.manifests.delete(digest);
     for (const [tag, target] of state.tags) if (target === digest) state.tags.delete(tag);
+  }
+
+  /** The model has not seen the deletion, so it must not have happened. */
+  async #undoLast(): Promise<void> {
+    const { deletions } = this.#app.metadata;
+    const [last] = await deletions.list({ before: null, entriesMax: 1 });
+    expect(await deletions.undo(last?.id ?? 0)).toEqual({ kind: "undone", skipped: [] });
+  }
+
+  /** After a long time and a collection exactly that is left which manifests need. */
+  async #passTime(): Promise<void> {
+    this.#app.clockAhead += LONG_TIME_MS;
+    await this.#app.collect();
+    this.#app.clockAhead += LONG_TIME_MS;
+    await this.#app.collect();
+    this.#uploads = [];
+    const needed = new Set<string>();
+    for (const { blobs, manifests } of this.#state.values()) {
+      const images = [...manifests.values()];
+      blobs.clear();
+      for (const blob of images.flatMap((image) => [image.config, ...image.layers])) blobs.add(blob.digest);
+      for (const digest of blobs) needed.add(digest);
+    }
+    const keys = await Array.fromAsync(this.#app.store.list());
+    expect(keys.length).toBe(needed.size);
   }
 
   async #deleteBlob(repository: string): Promise<void> {
@@ -192,8 +225,10 @@ export class RegistryModel implements AsyncDisposable {
   }
 
   async #restart(): Promise<void> {
+    const { clockAhead } = this.#app;
     await this.#app[Symbol.asyncDispose]();
     this.#app = await openApp(this.#folder);
+    this.#app.clockAhead = clockAhead;
     for (const { location, offset } of this.#uploads) {
       const response = await this.#app.request("GET", location);
       expect(response.headers.get("Range")).toBe(`0-${Math.max(0, offset - 1)}`);

@@ -32,13 +32,15 @@ export class TestApp implements AsyncDisposable {
   readonly registry: Registry;
   /** Milliseconds that are added to the clock. */
   clockAhead = 0;
+  /** Milliseconds that are added to the clock of the metadata alone, as when somebody sets it. */
+  wallAhead = 0;
   draining = false;
   readonly #app: ReturnType<typeof createApp>;
   readonly #log: Log;
   #lines = "";
 
   constructor(options: TestAppOptions = {}) {
-    const now = () => Date.now() + this.clockAhead;
+    const now = () => Date.now() + this.clockAhead + this.wallAhead;
     const onFatal = (error: unknown) => {
       throw error;
     };

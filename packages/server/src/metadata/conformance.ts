@@ -1,33 +1,26 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import type { Digest } from "@stowage/oci/digest";
-import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repository-name";
-import { parseTag, type Tag } from "@stowage/oci/tag";
-import type { StorageKey } from "../blobstore/blob-store.ts";
-import { randomUploadId, type UploadId } from "@stowage/oci/upload-id";
-import { digestOf } from "../registry/running-digest.ts";
-import type { BlobRecord, DeleteManifestOptions, Durations, Metadata, NewManifest } from "./metadata.ts";
-
-/** A store to test, with a clock that the test turns. */
-export interface MetadataUnderTest extends AsyncDisposable {
-  readonly metadata: Metadata;
-  /** Moves the store's clock on. */
-  advanceClock(ms: number): void;
-}
-
-/** Durations that the tests count with. */
-export const TEST_DURATIONS: Durations = {
-  leaseMs: 1_000,
-  uploadAgeMsMax: 10_000,
-  finishedUploadMs: 500,
-  intentMs: 2_000,
-  tombstoneGraceMs: 100,
-  undoMs: 300,
-};
-
-const A = requireName("team/a");
-const B = requireName("team/b");
-const EVERYTHING = { entriesMax: 1_000, after: "" };
-const ALL_REFERRERS = { artifactType: null, after: "", entriesMax: 100 };
+import {
+  A,
+  ALL_REFERRERS,
+  B,
+  blobOf,
+  DELETE,
+  digest,
+  dueKeys,
+  entryOf,
+  EVERYTHING,
+  manifestOf,
+  type MetadataUnderTest,
+  putBlob,
+  ref,
+  requireName,
+  requireTag,
+  startUpload,
+  TEST_DURATIONS,
+  uploadKey,
+} from "./conformance-content.ts";
+import { testGarbage } from "./conformance-garbage.ts";
+import type { Metadata } from "./metadata.ts";
 
 /** What every metadata store must do. */
 export function testMetadata(name: string, open: () => Promise<MetadataUnderTest>): void {
@@ -42,10 +35,11 @@ export function testMetadata(name: string, open: () => Promise<MetadataUnderTest
       await subject[Symbol.asyncDispose]();
     });
 
-    testUploads(() => ({ ...subject, metadata, advanceClock: (ms) => subject.advanceClock(ms) }));
+    testUploads(() => subject);
     testBlobs(() => metadata);
     testManifests(() => metadata);
     testListings(() => metadata);
+    testGarbage(() => subject);
   });
 }
 
@@ -308,86 +302,4 @@ function testListings(get: () => Metadata): void {
     );
     expect(await get().manifests.listReferrers(B, subject, ALL_REFERRERS)).toEqual([]);
   });
-}
-
-const DELETE: DeleteManifestOptions = {
-  evenIfListed: false,
-  withParts: false,
-  isImmutable: () => false,
-  by: { name: "somebody", reason: "request" },
-};
-
-async function dueKeys(metadata: Metadata): Promise<readonly StorageKey[]> {
-  return (await metadata.garbage.due(10)).map(({ key }) => key);
-}
-
-function digest(text: string): Digest {
-  return digestOf(new TextEncoder().encode(text), "sha256");
-}
-
-function uploadKey(id: UploadId): StorageKey {
-  return `uploads/${id}` as StorageKey;
-}
-
-function blobOf(text: string, id: UploadId): BlobRecord {
-  return { digest: digest(text), size: text.length, storageKey: `blobs/${digest(text)}.${id}` as StorageKey };
-}
-
-function ref(blob: BlobRecord) {
-  return { digest: blob.digest, size: blob.size, required: true };
-}
-
-async function startUpload(metadata: Metadata, repository: RepositoryName = A): Promise<UploadId> {
-  const id = randomUploadId();
-  await metadata.uploads.start({ id, repository, principal: null, algorithm: "sha256" });
-  return id;
-}
-
-async function putBlob(metadata: Metadata, repository: RepositoryName, text: string): Promise<BlobRecord> {
-  const id = await startUpload(metadata, repository);
-  const blob = blobOf(text, id);
-  await metadata.uploads.prepareFinish(id, blob, uploadKey(id));
-  await metadata.uploads.finish(id, blob);
-  return blob;
-}
-
-interface ManifestParts extends Partial<Omit<NewManifest, "tags">> {
-  readonly tags?: readonly Tag[];
-}
-
-function manifestOf(text: string, { tags = [], ...parts }: ManifestParts): NewManifest {
-  return {
-    repository: A,
-    digest: digest(text),
-    mediaType: "application/vnd.oci.image.manifest.v1+json",
-    bytes: new TextEncoder().encode(text),
-    artifactType: null,
-    annotations: null,
-    platform: null,
-    subject: null,
-    contentSize: 0,
-    blobs: [],
-    children: [],
-    tags: tags.map((tag) => ({ tag, immutable: false })),
-    pushedBy: null,
-    ...parts,
-  };
-}
-
-function requireName(text: string): RepositoryName {
-  const name = parseRepositoryName(text);
-  if (name === null) throw new Error(`"${text}" is no repository name`);
-  return name;
-}
-
-function requireTag(text: string): Tag {
-  const tag = parseTag(text);
-  if (tag === null) throw new Error(`"${text}" is no tag`);
-  return tag;
-}
-
-function entryOf<T>(list: readonly T[], at: number): T {
-  const found = list[at];
-  if (found === undefined) throw new Error(`no entry ${at}`);
-  return found;
 }

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Digest } from "@stowage/oci/digest";
 import type { RepositoryName } from "@stowage/oci/repository-name";
-import { type MetadataUnderTest, TEST_DURATIONS, testMetadata } from "./conformance.ts";
+import { testMetadata } from "./conformance.ts";
+import { type MetadataUnderTest, TEST_DURATIONS } from "./conformance-content.ts";
 import { FolderLock } from "./sqlite/folder-lock.ts";
 import { SqliteMetadata } from "./sqlite/sqlite-metadata.ts";
 

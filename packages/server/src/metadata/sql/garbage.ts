@@ -11,14 +11,16 @@ import { dropNow } from "./tombstones.ts";
 
 export function* expire(max: number, uploadKeyOf: (id: UploadId) => StorageKey): Unit<number> {
   const at = yield* now();
-  const uploads = yield* all<{ id: UploadId }>(
+  const uploads = yield* all<{ id: UploadId; finished_digest: string | null }>(
     `DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
-     RETURNING id`,
+     RETURNING id, finished_digest`,
     at,
     max,
   );
-  // A finished session has no bytes of its own left; its tombstone then finds nothing to delete.
-  for (const { id } of uploads) yield* dropNow(uploadKeyOf(id));
+  // The bytes of a finished session have become a blob, or got their tombstone when it was finished.
+  for (const { id, finished_digest } of uploads) {
+    if (finished_digest === null) yield* dropNow(uploadKeyOf(id));
+  }
   const intents = yield* all<{ storage_key: StorageKey }>(
     `DELETE FROM intents WHERE storage_key IN
        (SELECT storage_key FROM intents WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
