@@ -353,6 +353,19 @@ function testUntagged(get: () => MetadataUnderTest): void {
     advanceClock(1);
     expect(await collect(metadata)).toMatchObject({ deleted: 1 });
   });
+
+  test("a pusher who was told that a manifest is there may push the index that lists it, for a lease", async () => {
+    const { metadata, advanceClock } = get();
+    const { image } = await putImage(metadata, "child");
+    advanceClock(10 * delayMs);
+    expect(await metadata.manifests.findForPush(A, { kind: "digest", digest: image.digest })).not.toBeNull();
+    advanceClock(leaseMs - 1);
+    expect(await metadata.garbage.collectUntagged(A, { delayMs: 0, max: 10 })).toMatchObject({ deleted: 0 });
+    const index = manifestOf("index", { children: [childRef(image)], tags: [requireTag("v1")] });
+    expect(await metadata.manifests.put(index)).toEqual({ kind: "stored" });
+    advanceClock(10 * delayMs);
+    expect(await collect(metadata)).toMatchObject({ deleted: 0 });
+  });
 }
 
 async function putImage(

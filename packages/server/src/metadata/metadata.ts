@@ -124,6 +124,8 @@ export interface ManifestRecord {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly bytes: Uint8Array;
+  /** Since when nothing may hold the manifest, or null: a tag, an index or a subject does. */
+  readonly looseSince: number | null;
 }
 
 export interface NewManifest {
@@ -201,6 +203,11 @@ export interface ManifestMetadata {
   /** Checks that the content is there and writes manifest, edges and tags, or nothing. Repeatable. */
   put(manifest: NewManifest): Promise<PutManifestResult>;
   find(repository: RepositoryName, reference: Reference): Promise<ManifestRecord | null>;
+  /**
+   * Like find, and a positive answer is a lease: clients that see a manifest by its digest do not push it again before
+   * the index that lists it. Renewed when less than half of it is left.
+   */
+  findForPush(repository: RepositoryName, reference: Reference): Promise<ManifestRecord | null>;
   /** Deletes the manifest and every tag that points at it. The record of it undoes that for a while. */
   delete(
     repository: RepositoryName,
@@ -320,7 +327,7 @@ export interface GarbageMetadata {
   collect(max: number): Promise<Collected>;
   /**
    * Deletes at most `max` manifests of the repository that have been loose (without tag, index or subject that
-   * holds them) for `delayMs`. How many were looked at.
+   * holds them) for `delayMs`, and no sooner than a lease. How many were looked at.
    */
   collectUntagged(
     repository: RepositoryName,

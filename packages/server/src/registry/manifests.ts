@@ -83,9 +83,19 @@ export class Manifests {
     this.#policy = policy;
   }
 
-  /** @throws RegistryError MANIFEST_UNKNOWN */
-  async require(repository: RepositoryName, reference: Reference): Promise<ManifestRecord> {
-    const found = await this.#metadata.manifests.find(repository, reference);
+  /**
+   * The manifest. For a pusher the answer is a lease: it stays usable for an index that is pushed next.
+   * @throws RegistryError MANIFEST_UNKNOWN
+   */
+  async require(
+    repository: RepositoryName,
+    reference: Reference,
+    options: { readonly forPush: boolean },
+  ): Promise<ManifestRecord> {
+    const { manifests } = this.#metadata;
+    const found = options.forPush
+      ? await manifests.findForPush(repository, reference)
+      : await manifests.find(repository, reference);
     if (found === null) throw unknownManifest(reference);
     return found;
   }

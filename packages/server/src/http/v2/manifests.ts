@@ -17,15 +17,19 @@ const TAGS_PER_PUSH_MAX = 100;
  */
 export async function getManifest(exchange: RepositoryExchange): Promise<Response> {
   const reference = requireKnownReference(exchange.target);
-  const manifest = await exchange.registry.manifests.require(exchange.repository, reference);
+  const { registry, repository } = exchange;
+  const manifest = await registry.manifests.require(repository, reference, { forPush: false });
   const headers = manifestHeaders(manifest, reference);
   if (isNotModified(exchange.request, manifest.digest)) return new Response(null, { status: 304, headers });
   return new Response(manifest.bytes, { headers });
 }
 
+/** A question of pushers too (containerd): a positive answer is a lease. */
 export async function headManifest(exchange: RepositoryExchange): Promise<Response> {
+  const { authorize, caller, registry, repository } = exchange;
   const reference = requireKnownReference(exchange.target);
-  const manifest = await exchange.registry.manifests.require(exchange.repository, reference);
+  const forPush = authorize({ caller, action: "push", repository });
+  const manifest = await registry.manifests.require(repository, reference, { forPush });
   return new Response(null, { headers: manifestHeaders(manifest, reference) });
 }
 

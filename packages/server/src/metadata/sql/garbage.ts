@@ -77,7 +77,8 @@ export function* collectUntagged(
     `SELECT digest, subject_digest FROM manifests WHERE repository_id = ? AND loose_since <= ?
       ORDER BY loose_since LIMIT ?`,
     id,
-    (yield* now()) - delayMs,
+    // Pushing a manifest, or seeing it there, is a positive answer to a pusher like any other.
+    (yield* now()) - Math.max(delayMs, durations.leaseMs),
     max,
   );
   let deleted = 0;

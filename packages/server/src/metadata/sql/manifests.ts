@@ -6,6 +6,7 @@ import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Tag } from "@stowage/oci/tag";
 import type {
   ContentRef,
+  Durations,
   ManifestRecord,
   NewManifest,
   PutManifestResult,
@@ -178,13 +179,14 @@ interface ManifestRow {
   digest: Digest;
   media_type: string;
   bytes: Uint8Array;
+  loose_since: number | null;
 }
 
 export function* findManifest(repository: RepositoryName, reference: Reference): Unit<ManifestRecord | null> {
   const row =
     reference.kind === "tag"
       ? yield* first<ManifestRow>(
-          `SELECT m.digest, m.media_type, m.bytes
+          `SELECT m.digest, m.media_type, m.bytes, m.loose_since
              FROM repositories r
              JOIN tags t ON t.repository_id = r.id AND t.name = ?
              JOIN manifests m ON m.repository_id = t.repository_id AND m.digest = t.digest
@@ -193,13 +195,38 @@ export function* findManifest(repository: RepositoryName, reference: Reference):
           repository,
         )
       : yield* first<ManifestRow>(
-          `SELECT m.digest, m.media_type, m.bytes
+          `SELECT m.digest, m.media_type, m.bytes, m.loose_since
              FROM repositories r JOIN manifests m ON m.repository_id = r.id AND m.digest = ?
             WHERE r.name = ?`,
           reference.digest,
           repository,
         );
-  return row === null ? null : { digest: row.digest, mediaType: row.media_type, bytes: row.bytes };
+  if (row === null) return null;
+  return { digest: row.digest, mediaType: row.media_type, bytes: row.bytes, looseSince: row.loose_since };
+}
+
+/** Whether less than half is left of the time for which a loose manifest is kept, so that it must be renewed. */
+export function* isManifestLeaseShort(manifest: ManifestRecord, durations: Durations): Unit<boolean> {
+  if (manifest.looseSince === null) return false;
+  return (yield* now()) - manifest.looseSince > durations.leaseMs / 2;
+}
+
+/** Begins the lease anew if the manifest is still there: the check and the promise are one transaction. */
+export function* leaseManifest(
+  repository: RepositoryName,
+  reference: Reference,
+): Unit<ManifestRecord | null> {
+  const found = yield* findManifest(repository, reference);
+  if (found === null) return null;
+  yield* all(
+    `UPDATE manifests SET loose_since = ? WHERE loose_since < ? AND digest = ?
+        AND repository_id = (SELECT id FROM repositories WHERE name = ?)`,
+    yield* now(),
+    yield* now(),
+    found.digest,
+    repository,
+  );
+  return found;
 }
 
 export function* listTags(repository: RepositoryName, page: PageRequest): Unit<readonly Tag[] | null> {

@@ -54,6 +54,11 @@ export class SqliteMetadata implements Metadata {
     this.manifests = {
       put: (manifest) => database.write(() => manifests.putManifest(manifest)),
       find: async (repository, reference) => findManifest(database, repository, reference),
+      findForPush: async (repository, reference) => {
+        const found = findManifest(database, repository, reference);
+        if (found === null || !database.read(manifests.isManifestLeaseShort(found, durations))) return found;
+        return await database.write(() => manifests.leaseManifest(repository, reference));
+      },
       delete: (repository, digest, options) =>
         database.write(() => deletions.deleteManifest(repository, digest, options, durations)),
       previewDelete: async (repository, digest, { withParts }) =>
