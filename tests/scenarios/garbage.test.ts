@@ -96,6 +96,24 @@ test("a store that fails to delete is asked again, and nothing is forgotten mean
   expect(await keysOf(app)).toEqual([]);
 });
 
+test("objects that a crash left without metadata are found and deleted, files of others are not", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "stowage-sweep-"));
+  await using app = new TestApp({ store: await FilesystemBlobStore.open(folder) });
+  await app.pushImage("t/r", "v1", IMAGE);
+  const open = (await app.request("POST", "/v2/t/r/blobs/uploads/")).headers.get("Location") ?? "";
+  await app.request("PATCH", open, { body: LAYER.bytes });
+  const before = await keysOf(app);
+  await Bun.write(join(folder, "uploads", "0123456789abcdef0123456789abcdef"), "left by a crash");
+  const hex = LAYER.digest.slice("sha256:".length);
+  const generation = "fedcba9876543210fedcba9876543210";
+  await Bun.write(join(folder, "blobs", "sha256", hex.slice(0, 2), `${hex}.${generation}`), "left too");
+  await Bun.write(join(folder, "uploads", "README"), "of somebody else");
+  expect(await app.registry.collector.sweep(new AbortController().signal)).toBe(2);
+  expect(await app.collect()).toMatchObject({ objectsDeleted: 2 });
+  expect(new Set(await keysOf(app))).toEqual(new Set([...before, "uploads/README"]));
+  await rm(folder, { recursive: true });
+});
+
 test("a jump of the clock pauses the collector until leases have had their time", async () => {
   await using app = new TestApp();
   await app.pushBlob("t/r", LAYER);

@@ -5,7 +5,7 @@ import { syncDirectory } from "./blobstore/filesystem/files.ts";
 import { FilesystemBlobStore } from "./blobstore/filesystem/filesystem-blob-store.ts";
 import type { Settings } from "./config/settings.ts";
 import { type App, createApp } from "./http/app.ts";
-import { startCollecting } from "./jobs/collect.ts";
+import { startCollecting, startSweeping } from "./jobs/collect.ts";
 import { DURATIONS_DEFAULT } from "./metadata/metadata.ts";
 import { SqliteMetadata } from "./metadata/sqlite/sqlite-metadata.ts";
 import { FolderLock } from "./metadata/sqlite/folder-lock.ts";
@@ -55,6 +55,7 @@ export async function compose({ settings, log, isDraining, onFatal }: ComposeOpt
     monotonic: () => performance.now(),
   });
   started.use(startCollecting({ collector: registry.collector, intervalMs: garbage.intervalMs, log }));
+  started.use(startSweeping({ collector: registry.collector, log }));
   const app = createApp({
     registry,
     authorize: allowEverybody,

@@ -42,7 +42,13 @@ export interface BlobStore extends AsyncDisposable {
 
   /** Every key of the store, uploads included, in no order. */
   list(): AsyncIterable<StorageKey>;
+
+  /** What a listed key belongs to; null for what this registry did not write. Pure. */
+  identify(key: StorageKey): ObjectIdentity | null;
 }
+
+export type ObjectIdentity =
+  { readonly kind: "upload"; readonly id: UploadId } | { readonly kind: "blob"; readonly digest: Digest };
 
 /** Disposing a writer drops what was written and not synced. */
 export interface UploadWriter extends AsyncDisposable {

@@ -63,6 +63,16 @@ export function testBlobStore(name: string, open: () => Promise<StoreUnderTest>)
       expect(await read(object.body({ start: 6, end: 10 }))).toBe("world");
     });
 
+    test("a listed key says what it belongs to, and a stranger's file says nothing", async () => {
+      await upload("abc");
+      expect(store.identify(store.uploadKey(id))).toEqual({ kind: "upload", id });
+      const key = await commit("abc");
+      expect(store.identify(key)).toEqual({ kind: "blob", digest: sha256("abc") });
+      for (const stranger of ["uploads/.nfs0001", "blobs/sha256/lost+found", "stowage.sqlite", ""]) {
+        expect(store.identify(stranger as StorageKey)).toBeNull();
+      }
+    });
+
     test("an empty upload becomes an empty object", async () => {
       await upload("");
       const object = await store.open(await commit(""));

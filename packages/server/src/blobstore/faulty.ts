@@ -1,6 +1,6 @@
 import type { Digest } from "@stowage/oci/digest";
 import type { UploadId } from "@stowage/oci/upload-id";
-import type { BlobStore, StorageKey, StoredObject, UploadWriter } from "./blob-store.ts";
+import type { BlobStore, ObjectIdentity, StorageKey, StoredObject, UploadWriter } from "./blob-store.ts";
 
 /** Decides whether the next operation fails: gets its name, and throws the failure. */
 export type Fault = (operation: string) => void;
@@ -42,6 +42,10 @@ export class FaultyBlobStore implements BlobStore {
   async delete(key: StorageKey): Promise<void> {
     this.#fault("delete");
     await this.#store.delete(key);
+  }
+
+  identify(key: StorageKey): ObjectIdentity | null {
+    return this.#store.identify(key);
   }
 
   async *list(): AsyncIterable<StorageKey> {

@@ -1,8 +1,9 @@
-import { algorithmOf, type Digest, hexOf } from "@stowage/oci/digest";
+import { algorithmOf, type Digest, hexOf, parseDigest } from "@stowage/oci/digest";
 import type { ByteRange } from "@stowage/oci/range";
-import type { UploadId } from "@stowage/oci/upload-id";
+import { parseUploadId, type UploadId } from "@stowage/oci/upload-id";
 import {
   type BlobStore,
+  type ObjectIdentity,
   type StorageKey,
   type StoredObject,
   UploadLost,
@@ -55,6 +56,15 @@ export class MemoryBlobStore implements BlobStore {
 
   async *list(): AsyncIterable<StorageKey> {
     for (const key of this.#objects.keys()) yield key as StorageKey;
+  }
+
+  identify(key: StorageKey): ObjectIdentity | null {
+    const [, id = ""] = /^uploads\/(.+)$/.exec(key) ?? [];
+    const upload = parseUploadId(id);
+    if (upload !== null) return { kind: "upload", id: upload };
+    const [, algorithm = "", hex = ""] = /^blobs\/(\w+)\/(\w+)\./.exec(key) ?? [];
+    const digest = parseDigest(`${algorithm}:${hex}`);
+    return digest === null ? null : { kind: "blob", digest };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,9 +1,11 @@
 import { expect, test } from "bun:test";
 import type { Digest } from "@stowage/oci/digest";
 import type { RepositoryName } from "@stowage/oci/repository-name";
+import { randomUploadId, type UploadId } from "@stowage/oci/upload-id";
 import {
   A,
   B,
+  blobOf,
   DELETE,
   digest,
   dueKeys,
@@ -13,10 +15,11 @@ import {
   putBlob,
   ref,
   requireTag,
+  startUpload,
   TEST_DURATIONS,
   uploadKey,
 } from "./conformance-content.ts";
-import type { BlobRecord, Metadata, NewManifest } from "./metadata.ts";
+import type { BlobRecord, ListedObject, Metadata, NewManifest } from "./metadata.ts";
 
 const { leaseMs, undoMs, tombstoneGraceMs } = TEST_DURATIONS;
 
@@ -116,6 +119,26 @@ function testLeases(get: () => MetadataUnderTest): void {
     await metadata.garbage.hold("backup", 1_000);
     advanceClock(1_000);
     expect(await dueKeys(metadata)).toHaveLength(1);
+  });
+
+  test("an object is an orphan unless a blob, session, intent or tombstone leads to it", async () => {
+    const { metadata, advanceClock } = get();
+    const open = await startUpload(metadata);
+    const [planned, lost] = [await startUpload(metadata), randomUploadId()];
+    await metadata.uploads.prepareFinish(planned, blobOf("planned", planned), uploadKey(planned));
+    const blob = await putBlob(metadata, A, "abc");
+    const older = blobOf("abc", lost);
+    const listed = [listedUpload(open), listedUpload(lost), listedBlob(blob), listedBlob(older)];
+    const all = [...listed, listedBlob(blobOf("planned", planned))];
+    const orphans = [listedUpload(lost), listedBlob(older)];
+    expect(await metadata.garbage.findOrphans(all)).toEqual(orphans);
+    expect(await metadata.garbage.adopt(all)).toBe(2);
+    expect(await metadata.garbage.findOrphans(all)).toEqual([]);
+    expect(new Set(await dueKeys(metadata))).toEqual(new Set(orphans.map(({ key }) => key)));
+    await metadata.garbage.forget([older.storageKey]);
+    advanceClock(leaseMs);
+    await metadata.garbage.collect(10);
+    expect(await metadata.garbage.findOrphans([listedBlob(blob)])).toEqual([]);
   });
 
   test("a preview says what a collection would let go of and changes nothing", async () => {
@@ -389,6 +412,14 @@ async function putIndex(metadata: Metadata) {
   await metadata.manifests.put(index);
   await metadata.manifests.put(manifestOf("other index", { children: [childRef(shared.image)] }));
   return { index, own, shared, tagged };
+}
+
+function listedUpload(id: UploadId): ListedObject {
+  return { key: uploadKey(id), identity: { kind: "upload", id } };
+}
+
+function listedBlob(blob: BlobRecord): ListedObject {
+  return { key: blob.storageKey, identity: { kind: "blob", digest: blob.digest } };
 }
 
 function childRef(manifest: NewManifest) {

@@ -4,8 +4,11 @@ import type { PageRequest } from "@stowage/oci/pagination";
 import type { Reference } from "@stowage/oci/reference";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Tag } from "@stowage/oci/tag";
-import type { StorageKey } from "../blobstore/blob-store.ts";
+import type { ObjectIdentity, StorageKey } from "../blobstore/blob-store.ts";
 import type { UploadId } from "@stowage/oci/upload-id";
+import type { InventoryMetadata } from "./inventory.ts";
+
+export type * from "./inventory.ts";
 
 /**
  * What the registry remembers, apart from the bytes of blobs. Each method is one whole unit of work: it happens
@@ -19,6 +22,7 @@ export interface Metadata extends AsyncDisposable {
   readonly manifests: ManifestMetadata;
   readonly deletions: DeletionMetadata;
   readonly garbage: GarbageMetadata;
+  readonly inventory: InventoryMetadata;
   /** Resolves when the store can answer and can write; throws otherwise. For readiness. */
   ping(): Promise<void>;
 }
@@ -169,6 +173,18 @@ export type PutManifestResult =
   /** An immutable tag that points at another digest. */
   | { readonly kind: "immutable"; readonly tag: Tag; readonly digest: Digest };
 
+export interface SetTag extends NewTag {
+  readonly digest: Digest;
+  readonly pushedBy: string | null;
+}
+
+export type SetTagResult =
+  | { readonly kind: "set" }
+  /** The repository has no such manifest. */
+  | { readonly kind: "unknown" }
+  /** An immutable tag that points at another digest. */
+  | { readonly kind: "immutable"; readonly tag: Tag; readonly digest: Digest };
+
 export interface Referrer {
   readonly digest: Digest;
   readonly mediaType: string;
@@ -202,6 +218,8 @@ export interface Actor {
 export interface ManifestMetadata {
   /** Checks that the content is there and writes manifest, edges and tags, or nothing. Repeatable. */
   put(manifest: NewManifest): Promise<PutManifestResult>;
+  /** Points the tag at a manifest that the repository has; an immutable one only if it is new. */
+  setTag(repository: RepositoryName, wanted: SetTag): Promise<SetTagResult>;
   find(repository: RepositoryName, reference: Reference): Promise<ManifestRecord | null>;
   /**
    * Like find, and a positive answer is a lease: clients that see a manifest by its digest do not push it again before
@@ -339,9 +357,22 @@ export interface GarbageMetadata {
   due(max: number): Promise<readonly DueObject[]>;
   /** After the objects were deleted: forgets their tombstones. */
   forget(keys: readonly StorageKey[]): Promise<void>;
+  /** Those of the objects that nothing leads to: no blob, session, intent or tombstone. Changes nothing. */
+  findOrphans(objects: readonly ListedObject[]): Promise<readonly ListedObject[]>;
+  /**
+   * Gives tombstones to those of the objects that nothing leads to. An object gets its key only after its session or
+   * intent was written, so one that was listed before this call and has neither now is nobody's.
+   */
+  adopt(objects: readonly ListedObject[]): Promise<number>;
   /** Keeps every object from being deleted for `ms` from now: for a backup, which renews it while it runs. */
   hold(id: string, ms: number): Promise<void>;
   release(id: string): Promise<void>;
+}
+
+/** An object that was found in the blob store. */
+export interface ListedObject {
+  readonly key: StorageKey;
+  readonly identity: ObjectIdentity;
 }
 
 export interface DueObject {

@@ -1,18 +1,28 @@
+import { RegistryError } from "@stowage/oci/errors";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { BlobStore } from "../blobstore/blob-store.ts";
-import type { GarbagePreview, Metadata } from "../metadata/metadata.ts";
+import type { GarbagePreview, ListedObject, Metadata } from "../metadata/metadata.ts";
 import { ClockGuard } from "./clock-guard.ts";
 
 export type { GarbagePreview };
 
 /** A transaction of the collector that took longer makes the next batch smaller, in milliseconds. */
-const BATCH_MS_MAX = 25;
+const BATCH_MS_MAX = 15;
 
-/** A batch is never smaller than this, or the collector would not get on. */
-const BATCH_MIN = 8;
+/** A batch is never smaller than this: most of its time is then the disk's, which smaller ones would not shorten. */
+const BATCH_MIN = 128;
+
+/** A rest is not longer than this, or a slow store would rest most of the day, in milliseconds. */
+const REST_MS_MAX = 100;
 
 /** Objects that are being deleted at once. */
 const DELETES_PARALLEL_MAX = 8;
+
+/** Runs that wait or are under way at once: each finds nothing that the one before it did not. */
+const RUNS_WAITING_MAX = 16;
+
+/** Objects that are compared with the metadata at once. */
+const SWEEP_PAGE = 200;
 
 /** Repositories of one page while untagged manifests are looked for. */
 const REPOSITORIES_PAGE = 500;
@@ -22,7 +32,7 @@ export interface CollectorRules {
   readonly leaseMs: number;
   /** Most rows that one transaction looks at. */
   readonly batchMax: number;
-  /** Rest after each batch, so that pushes and pulls come first, in milliseconds. */
+  /** Least rest after each batch, in milliseconds; it is never shorter than the batch took. */
   readonly pauseMs: number;
   /** Manifests that nothing holds are deleted after this many milliseconds; null keeps them. */
   readonly untaggedMs: number | null;
@@ -68,6 +78,7 @@ export class Collector {
   readonly #monotonic: () => number;
   readonly #guard: ClockGuard;
   #running: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
   #batch: number;
 
   constructor({ metadata, store, rules, monotonic }: CollectorOptions) {
@@ -79,11 +90,28 @@ export class Collector {
     this.#batch = rules.batchMax;
   }
 
-  /** One run, after one that is under way. Stops between two steps when `signal` says so. */
-  run(signal: AbortSignal): Promise<GarbageReport> {
+  /**
+   * One run, after one that is under way. Stops between two steps when `signal` says so.
+   * @throws RegistryError TOOMANYREQUESTS when too many wait
+   */
+  async run(signal: AbortSignal): Promise<GarbageReport> {
+    if (this.#waiting >= RUNS_WAITING_MAX) {
+      throw new RegistryError("TOOMANYREQUESTS", {
+        message: `${RUNS_WAITING_MAX} runs of the collector wait already; ask again when they are done`,
+        headers: { "Retry-After": "60" },
+      });
+    }
+    this.#waiting += 1;
     const next = this.#running.then(() => this.#collect(signal));
-    this.#running = next.catch(() => null);
-    return next;
+    this.#running = next.then(
+      () => this.#leave(),
+      () => this.#leave(),
+    );
+    return await next;
+  }
+
+  #leave(): void {
+    this.#waiting -= 1;
   }
 
   /** What there is to free. Changes nothing. */
@@ -91,9 +119,45 @@ export class Collector {
     return await this.#metadata.garbage.preview();
   }
 
+  /** Keeps every object for `ms` from now, for a backup that copies them; the same id again renews it. */
+  async hold(id: string, ms: number): Promise<void> {
+    await this.#metadata.garbage.hold(id, ms);
+  }
+
+  /** Ends a hold before its time. */
+  async release(id: string): Promise<void> {
+    await this.#metadata.garbage.release(id);
+  }
+
   /** After a jump of the clock: somebody says that it is right now. */
   resume(): void {
     this.#guard.resume();
+  }
+
+  /**
+   * Compares all objects with the metadata and gives tombstones to those that nothing leads to: what a crash left in
+   * the few places where it can leave something. How many there were.
+   */
+  async sweep(signal: AbortSignal): Promise<number> {
+    const { garbage } = this.#metadata;
+    let orphans = 0;
+    let page: ListedObject[] = [];
+    const compare = async () => {
+      // Nearly always a read: a transaction is only entered for what looks like an orphan.
+      const suspects = await garbage.findOrphans(page);
+      page = [];
+      if (suspects.length > 0) orphans += await garbage.adopt(suspects);
+      await Bun.sleep(this.#rules.pauseMs);
+    };
+    for await (const key of this.#store.list()) {
+      if (signal.aborted) return orphans;
+      const identity = this.#store.identify(key);
+      if (identity === null) continue;
+      page.push({ key, identity });
+      if (page.length >= SWEEP_PAGE) await compare();
+    }
+    await compare();
+    return orphans;
   }
 
   async #collect(signal: AbortSignal): Promise<GarbageReport> {
@@ -133,10 +197,11 @@ export class Collector {
       const done = await step(this.#batch);
       total += done;
       if (done === 0) break;
-      const isSlow = this.#monotonic() - startedAt > BATCH_MS_MAX;
-      const wanted = isSlow ? Math.floor(this.#batch / 2) : this.#batch * 2;
+      const tookMs = this.#monotonic() - startedAt;
+      const wanted = tookMs > BATCH_MS_MAX ? Math.floor(this.#batch / 2) : this.#batch * 2;
       this.#batch = Math.min(this.#rules.batchMax, Math.max(BATCH_MIN, wanted));
-      await Bun.sleep(this.#rules.pauseMs);
+      // Pushes and pulls have at least half of the time, whatever there is to free.
+      await Bun.sleep(Math.max(this.#rules.pauseMs, Math.min(tookMs, REST_MS_MAX)));
     }
     return total;
   }

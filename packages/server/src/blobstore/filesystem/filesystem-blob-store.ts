@@ -1,11 +1,12 @@
 import { constants } from "node:fs";
 import { mkdir, open, opendir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { algorithmOf, DIGEST_ALGORITHMS, type Digest, hexOf } from "@stowage/oci/digest";
+import { algorithmOf, DIGEST_ALGORITHMS, type Digest, hexOf, parseDigest } from "@stowage/oci/digest";
 import type { ByteRange } from "@stowage/oci/range";
-import type { UploadId } from "@stowage/oci/upload-id";
+import { parseUploadId, type UploadId } from "@stowage/oci/upload-id";
 import {
   type BlobStore,
+  type ObjectIdentity,
   type StorageKey,
   type StoredObject,
   UploadLost,
@@ -116,6 +117,16 @@ export class FilesystemBlobStore implements BlobStore {
 
   async delete(key: StorageKey): Promise<void> {
     await rm(this.#path(key), { force: true });
+  }
+
+  identify(key: StorageKey): ObjectIdentity | null {
+    const [, id = ""] = /^uploads\/(.+)$/.exec(key) ?? [];
+    const upload = parseUploadId(id);
+    if (upload !== null) return { kind: "upload", id: upload };
+    const [, algorithm = "", hex = "", generation = ""] =
+      /^blobs\/(\w+)\/\w\w\/(\w+)\.(\w+)$/.exec(key) ?? [];
+    const digest = parseDigest(`${algorithm}:${hex}`);
+    return digest === null || parseUploadId(generation) === null ? null : { kind: "blob", digest };
   }
 
   async *list(): AsyncIterable<StorageKey> {

@@ -1,6 +1,6 @@
 import type { StorageKey } from "../../blobstore/blob-store.ts";
-import type { DueObject } from "../metadata.ts";
-import { all, now, type Unit } from "./statement.ts";
+import type { DueObject, ListedObject } from "../metadata.ts";
+import { all, first, now, type Unit } from "./statement.ts";
 
 /** Says that nothing refers to the object any more and that it may be deleted from `deleteAfter` on. */
 export function* addTombstone({ key, size }: DueObject, deleteAfter: number): Unit<void> {
@@ -32,6 +32,29 @@ export function* due(max: number): Unit<readonly DueObject[]> {
 
 export function* forget(keys: readonly StorageKey[]): Unit<void> {
   for (const key of keys) yield* all("DELETE FROM tombstones WHERE storage_key = ?", key);
+}
+
+export function* findOrphans(objects: readonly ListedObject[]): Unit<readonly ListedObject[]> {
+  const orphans: ListedObject[] = [];
+  for (const object of objects) if (!(yield* isLedTo(object))) orphans.push(object);
+  return orphans;
+}
+
+function* isLedTo({ key, identity }: ListedObject): Unit<boolean> {
+  const owner =
+    identity.kind === "upload"
+      ? yield* first("SELECT 1 FROM uploads WHERE id = ?", identity.id)
+      : yield* first("SELECT 1 FROM blobs WHERE digest = ? AND storage_key = ?", identity.digest, key);
+  if (owner !== null) return true;
+  const planned = yield* first("SELECT 1 FROM intents WHERE storage_key = ?", key);
+  if (planned !== null) return true;
+  return (yield* first("SELECT 1 FROM tombstones WHERE storage_key = ?", key)) !== null;
+}
+
+export function* adopt(objects: readonly ListedObject[]): Unit<number> {
+  const orphans = yield* findOrphans(objects);
+  for (const { key } of orphans) yield* dropNow(key);
+  return orphans.length;
 }
 
 export function* hold(id: string, ms: number): Unit<void> {

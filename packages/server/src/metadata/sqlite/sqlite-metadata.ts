@@ -8,6 +8,7 @@ import {
   DURATIONS_DEFAULT,
   type Durations,
   type GarbageMetadata,
+  type InventoryMetadata,
   type ManifestMetadata,
   type ManifestRecord,
   type Metadata,
@@ -16,9 +17,12 @@ import {
 import * as blobs from "../sql/blobs.ts";
 import * as deletions from "../sql/deletions.ts";
 import * as garbage from "../sql/garbage.ts";
+import * as inventory from "../sql/inventory.ts";
+import * as content from "../sql/inventory-content.ts";
 import * as manifests from "../sql/manifests.ts";
 import { listRepositories } from "../sql/repositories.ts";
 import { all, now } from "../sql/statement.ts";
+import { setTag } from "../sql/tags.ts";
 import * as tombstones from "../sql/tombstones.ts";
 import * as undo from "../sql/undo.ts";
 import * as uploads from "../sql/uploads.ts";
@@ -35,6 +39,7 @@ export class SqliteMetadata implements Metadata {
   readonly manifests: ManifestMetadata;
   readonly deletions: DeletionMetadata;
   readonly garbage: GarbageMetadata;
+  readonly inventory: InventoryMetadata;
   readonly #database: SqliteDatabase;
 
   constructor(path: string, options: SqliteMetadataOptions) {
@@ -53,6 +58,7 @@ export class SqliteMetadata implements Metadata {
     };
     this.manifests = {
       put: (manifest) => database.write(() => manifests.putManifest(manifest)),
+      setTag: (repository, wanted) => database.write(() => setTag(repository, wanted)),
       find: async (repository, reference) => findManifest(database, repository, reference),
       findForPush: async (repository, reference) => {
         const found = findManifest(database, repository, reference);
@@ -82,6 +88,7 @@ export class SqliteMetadata implements Metadata {
     };
     this.deletions = bindDeletions(database, durations);
     this.garbage = bindGarbage(database, durations);
+    this.inventory = bindInventory(database);
   }
 
   async ping(): Promise<void> {
@@ -137,8 +144,27 @@ function bindGarbage(database: SqliteDatabase, durations: Durations): GarbageMet
     preview: async () => database.read(garbage.preview()),
     due: async (max) => database.read(tombstones.due(max)),
     forget: (keys) => database.write(() => tombstones.forget(keys)),
+    findOrphans: async (objects) => database.read(tombstones.findOrphans(objects)),
+    adopt: (objects) => database.write(() => tombstones.adopt(objects)),
     hold: (id, ms) => database.write(() => tombstones.hold(id, ms)),
     release: (id) => database.write(() => tombstones.release(id)),
+  };
+}
+
+function bindInventory(database: SqliteDatabase): InventoryMetadata {
+  return {
+    repositories: async (query) => database.read(inventory.listRepositorySummaries(query)),
+    repository: async (name) => database.read(inventory.findRepositorySummary(name)),
+    createRepository: (name) => database.write(() => inventory.createRepository(name)),
+    exclusive: async (repository, query) => database.read(inventory.sumExclusive(repository, query)),
+    tags: async (repository, query) => database.read(content.listTagSummaries(repository, query)),
+    tag: async (repository, tag) => database.read(content.findTagSummary(repository, tag)),
+    tagsOf: async (repository, digest, entriesMax) =>
+      database.read(content.listTagsOf(repository, digest, entriesMax)),
+    manifest: async (repository, digest, entriesMax) =>
+      database.read(content.findManifestSummary(repository, digest, entriesMax)),
+    blob: async (digest) => database.read(inventory.findBlobSummary(digest)),
+    blobLinks: async (digest, query) => database.read(inventory.listBlobLinks(digest, query)),
   };
 }
 
