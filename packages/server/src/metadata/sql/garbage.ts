@@ -8,6 +8,7 @@ import { deleteManifest, isListed } from "./deletions.ts";
 import { findRepository } from "./repositories.ts";
 import { all, first, now, type Unit } from "./statement.ts";
 import { dropNow } from "./tombstones.ts";
+import { cancelUpload } from "./uploads.ts";
 
 export function* expire(max: number, uploadKeyOf: (id: UploadId) => StorageKey): Unit<number> {
   const at = yield* now();
@@ -21,14 +22,18 @@ export function* expire(max: number, uploadKeyOf: (id: UploadId) => StorageKey):
   for (const { id, finished_digest } of uploads) {
     if (finished_digest === null) yield* dropNow(uploadKeyOf(id));
   }
-  const intents = yield* all<{ storage_key: StorageKey }>(
+  const intents = yield* all<{ storage_key: StorageKey; upload_id: UploadId }>(
     `DELETE FROM intents WHERE storage_key IN
        (SELECT storage_key FROM intents WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
-     RETURNING storage_key`,
+     RETURNING storage_key, upload_id`,
     at,
     max,
   );
-  for (const { storage_key } of intents) yield* dropNow(storage_key);
+  for (const { storage_key, upload_id } of intents) {
+    yield* dropNow(storage_key);
+    // A later attempt of the session would use the key again, which may be deleted at any moment from now on.
+    yield* cancelUpload(upload_id, uploadKeyOf(upload_id));
+  }
   return uploads.length + intents.length;
 }
 

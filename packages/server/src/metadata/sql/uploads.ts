@@ -98,10 +98,11 @@ export function* prepareFinish(
     return "exists";
   }
   yield* all(
-    `INSERT INTO intents (storage_key, expires_at) VALUES (?, ?)
+    `INSERT INTO intents (storage_key, expires_at, upload_id) VALUES (?, ?, ?)
      ON CONFLICT (storage_key) DO UPDATE SET expires_at = excluded.expires_at`,
     blob.storageKey,
     (yield* now()) + durations.intentMs,
+    id,
   );
   return "proceed";
 }
