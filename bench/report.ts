@@ -77,7 +77,7 @@ function formatRatio(ratio: number | undefined): string {
   return ratio === undefined ? "-" : `${ratio.toFixed(2)}x`;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   const upper = sorted[middle] ?? Number.NaN;

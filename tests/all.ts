@@ -6,6 +6,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Tally>>> = {
   gate: runGate,
   model: () => runTests("model", ["tests/model"]),
   crash: () => runTests("crash", ["tests/crash"]),
+  race: () => runTests("race", ["tests/race"]),
   compat: () => runTests("compat", ["tests/compat"]),
 };
 

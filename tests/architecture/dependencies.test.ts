@@ -23,8 +23,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "metadata/sql": ["metadata", "blobstore"],
   "metadata/sqlite": ["metadata", "metadata/sql", "blobstore"],
   registry: ["auth", "metadata", "blobstore"],
-  http: ["auth", "observe", "registry", "http/v2", "http/ops"],
+  http: ["auth", "observe", "registry", "http/v2", "http/api", "http/ops"],
   "http/v2": ["auth", "registry", "http"],
+  "http/api": ["registry", "http"],
   "http/ops": ["registry"],
   jobs: ["metadata", "blobstore", "observe", "registry"],
 };

@@ -249,3 +249,12 @@ test("any chunking of any bytes gives the right digest", async () => {
     { numRuns: 60 },
   );
 });
+
+test("a repeated finalise is a lease again, and is not answered with 201 once the blob is gone", async () => {
+  const location = await start();
+  expect((await put(location, HELLO.digest, { body: HELLO.bytes })).status).toBe(201);
+  app.clockAhead += 50 * 60_000;
+  expect((await put(location, HELLO.digest)).status).toBe(201);
+  expect((await app.request("DELETE", `/v2/t/r/blobs/${HELLO.digest}`)).status).toBe(202);
+  expect(await errorCode(await put(location, HELLO.digest))).toBe("BLOB_UPLOAD_UNKNOWN");
+});

@@ -89,10 +89,17 @@ export class RegistryProcess implements AsyncDisposable {
 
   async #read(stream: ReadableStream<Uint8Array>, onListening: (url: string) => void): Promise<void> {
     const decoder = new TextDecoder();
+    // Of this start alone: the log still has the line of the one before.
+    let beginning: string | null = "";
     for await (const chunk of stream) {
-      this.#log += decoder.decode(chunk, { stream: true });
-      const match = /"message":"listening","url":"([^"]+)"/.exec(this.#log.slice(-4096));
-      if (match?.[1] !== undefined) onListening(match[1]);
+      const text = decoder.decode(chunk, { stream: true });
+      this.#log += text;
+      if (beginning === null) continue;
+      beginning += text;
+      const match = /"message":"listening","url":"([^"]+)"/.exec(beginning);
+      if (match?.[1] === undefined) continue;
+      onListening(match[1]);
+      beginning = null;
     }
   }
 

@@ -51,6 +51,7 @@ export class TestApp implements AsyncDisposable {
     const rules = {
       manifests: { allowSparse: options.allowSparse ?? false },
       collector: { ...collector, ...options.collector },
+      scrub: { intervalMs: 30 * 24 * 3_600_000, bytesPerSecond: 0 },
     };
     const monotonic = () => performance.now() + this.clockAhead;
     this.registry = createRegistry({ metadata: this.metadata, store: this.store, rules, now, monotonic });

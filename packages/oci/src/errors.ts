@@ -29,6 +29,7 @@ export const ERROR_CODES = {
 
   BLOB_IN_USE: { status: 405, message: "blob is referenced by a manifest of this repository" },
   CONFLICT: { status: 409, message: "the state of the registry does not allow it" },
+  DELETION_UNKNOWN: { status: 404, message: "deletion unknown, or it cannot be undone any more" },
   INTERNAL_ERROR: { status: 500, message: "the registry failed to answer; the incident is in its log" },
   MANIFEST_IN_USE: { status: 405, message: "manifest is referenced by an index of this repository" },
   REQUEST_INVALID: { status: 400, message: "malformed request" },

@@ -6,6 +6,7 @@ import { FilesystemBlobStore } from "./blobstore/filesystem/filesystem-blob-stor
 import type { Settings } from "./config/settings.ts";
 import { type App, createApp } from "./http/app.ts";
 import { startCollecting, startSweeping } from "./jobs/collect.ts";
+import { startScrubbing } from "./jobs/scrub.ts";
 import { DURATIONS_DEFAULT } from "./metadata/metadata.ts";
 import { SqliteMetadata } from "./metadata/sqlite/sqlite-metadata.ts";
 import { FolderLock } from "./metadata/sqlite/folder-lock.ts";
@@ -46,7 +47,7 @@ export async function compose({ settings, log, isDraining, onFatal }: ComposeOpt
   );
   // SQLite lets a failed sync of this folder pass when it makes its log.
   await syncDirectory(dataDir);
-  const rules = { manifests: { allowSparse: settings.allowSparse }, collector: garbage };
+  const rules = { manifests: { allowSparse: settings.allowSparse }, collector: garbage, scrub: settings.scrub };
   const registry = createRegistry({
     metadata,
     store,
@@ -56,6 +57,7 @@ export async function compose({ settings, log, isDraining, onFatal }: ComposeOpt
   });
   started.use(startCollecting({ collector: registry.collector, intervalMs: garbage.intervalMs, log }));
   started.use(startSweeping({ collector: registry.collector, log }));
+  started.use(startScrubbing({ scrubber: registry.scrubber, log }));
   const app = createApp({
     registry,
     authorize: allowEverybody,

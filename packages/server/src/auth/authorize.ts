@@ -7,8 +7,11 @@ export interface Caller {
 
 export const ANONYMOUS: Caller = { name: null };
 
-/** What a route does, as the token protocol names it; `base` and `catalog` concern no repository. */
-export type Action = "base" | "catalog" | "pull" | "push" | "delete";
+/**
+ * What a route does, as the token protocol names it; `base` and `catalog` concern no repository, `admin` (the
+ * management API) one, or the registry as a whole.
+ */
+export type Action = "base" | "catalog" | "pull" | "push" | "delete" | "admin";
 
 export interface Access {
   readonly caller: Caller;

@@ -19,6 +19,15 @@ export interface Settings {
   /** How long requests in flight may take after SIGTERM, in seconds. */
   readonly drainSeconds: number;
   readonly garbage: GarbageSettings;
+  readonly scrub: ScrubSettings;
+}
+
+/** How the bytes of blobs are read again. */
+export interface ScrubSettings {
+  /** Milliseconds in which every blob is verified once; null: never by itself. */
+  readonly intervalMs: number | null;
+  /** 0 does not hold back. */
+  readonly bytesPerSecond: number;
 }
 
 /** When space is freed. Milliseconds, unless said. */
@@ -124,6 +133,22 @@ export const SETTINGS = [
     (text) => /^\d{2,5}$/.test(text) && Number(text) >= 10 && Number(text) <= 10_000,
   ),
   duration("gc-pause", "5ms", "rest of the collector after each transaction"),
+  option(
+    "scrub-interval",
+    "TIME|off",
+    "30d",
+    "read every blob again, and compare it with its digest, once in this time",
+    "off, or a time such as 30d",
+    (text) => text === "off" || parseDuration(text) !== null,
+  ),
+  option(
+    "scrub-rate",
+    "MIB",
+    "50",
+    "MiB per second that scrubbing reads; 0 does not hold back",
+    "a whole number up to 100000",
+    (text) => /^\d{1,6}$/.test(text) && Number(text) <= 100_000,
+  ),
   toggle("read-only", "refuse pushes and deletions"),
   toggle("allow-sparse", "accept manifests whose content is not in the registry"),
 ] as const satisfies readonly Setting[];
@@ -233,6 +258,10 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
       batchMax: Number(text("gc-batch")),
       pauseMs: parseDuration(text("gc-pause") ?? "") ?? 0,
       untaggedMs: parseDuration(text("gc-untagged") ?? ""),
+    },
+    scrub: {
+      intervalMs: parseDuration(text("scrub-interval") ?? ""),
+      bytesPerSecond: Number(text("scrub-rate")) * 1024 * 1024,
     },
   };
 }

@@ -1,10 +1,12 @@
 import { type ErrorEntry, RegistryError } from "@stowage/oci/errors";
 import { quote } from "@stowage/oci/reference";
 import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repository-name";
-import { ANONYMOUS, type Authorize, type Caller } from "../auth/authorize.ts";
+import { type Access, ANONYMOUS, type Authorize, type Caller } from "../auth/authorize.ts";
 import { describeError, type Log } from "../observe/log.ts";
 import type { Registry } from "../registry/registry.ts";
-import type { Connection } from "./exchange.ts";
+import { answerApi } from "./api/api.ts";
+import { type ApiTarget, changesRegistry, locateApi } from "./api/target.ts";
+import type { Connection, Exchange } from "./exchange.ts";
 import { answerHealth } from "./ops/health.ts";
 import { createMatcher, type Match } from "./v2/match.ts";
 import { type Route, V2_ROUTES } from "./v2/routes.ts";
@@ -62,9 +64,6 @@ async function answer(
   const health = await answerHealth(path, options);
   if (health !== null) return health;
   requireOneHost(request);
-  const match = matcher.match(path);
-  if (match === null) throw new RegistryError("ROUTE_UNKNOWN");
-  const route = requireMethod(match, request.method);
   const { authorize, registry } = options;
   const caller: Caller = ANONYMOUS;
   const exchange = {
@@ -75,13 +74,32 @@ async function answer(
     caller,
     query: new URLSearchParams(query),
   };
+  const api = locateApi(path);
+  if (api !== null) return await answerManagement(api, exchange, options);
+  const match = matcher.match(path);
+  if (match === null) throw new RegistryError("ROUTE_UNKNOWN");
+  const route = requireMethod(match, request.method);
+  const { action } = route;
+  const changes = action === "push" || action === "delete";
   if (route.scope === "registry") {
-    requireAccess(route, null, options, caller);
+    requireAccess({ caller, action, repository: null }, changes, options);
     return withVersion(await route.handle(exchange));
   }
   const repository = requireName(match.rawName);
-  requireAccess(route, repository, options, caller);
+  requireAccess({ caller, action, repository }, changes, options);
   return withVersion(await route.handle({ ...exchange, repository, target: decodeTarget(match) }));
+}
+
+/** The management API: who may not administer the registry, or the repository, learns nothing of its routes. */
+async function answerManagement(
+  target: ApiTarget,
+  exchange: Exchange,
+  options: AppOptions,
+): Promise<Response> {
+  const repository = target.rawName === null ? null : requireName(target.rawName);
+  const access = { caller: exchange.caller, action: "admin", repository } as const;
+  requireAccess(access, changesRegistry(exchange.request.method, target), options);
+  return await answerApi({ exchange, repository, path: target.path });
 }
 
 /** Docker Registry HTTP API V2, "API Version Check": clients look for this header. */
@@ -106,14 +124,9 @@ function requireMethod(match: Match, method: string): Route {
 }
 
 /** Every request passes here, and only here. @throws RegistryError DENIED, UNSUPPORTED */
-function requireAccess(
-  { action }: Route,
-  repository: RepositoryName | null,
-  { authorize, readOnly }: AppOptions,
-  caller: Caller,
-): void {
-  if (!authorize({ caller, action, repository })) throw new RegistryError("DENIED");
-  if (readOnly && (action === "push" || action === "delete")) {
+function requireAccess(access: Access, changes: boolean, { authorize, readOnly }: AppOptions): void {
+  if (!authorize(access)) throw new RegistryError("DENIED");
+  if (readOnly && changes) {
     throw new RegistryError("UNSUPPORTED", { message: "the registry is read-only" });
   }
 }

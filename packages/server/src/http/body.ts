@@ -29,12 +29,18 @@ export async function* streamBody(
   connection.setIdleTimeout(0);
 }
 
+export interface BodyLimits {
+  /** Longest body, in bytes. */
+  readonly bytesMax: number;
+  /** What a body is that ends early. */
+  readonly invalid: "MANIFEST_INVALID" | "REQUEST_INVALID";
+}
+
 /**
  * A whole small body.
- * @throws RegistryError SIZE_INVALID as soon as it is known to be longer than `bytesMax`; MANIFEST_INVALID when it
- *   ends early
+ * @throws RegistryError SIZE_INVALID as soon as it is known to be longer than `bytesMax`; `invalid` when it ends early
  */
-export async function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
+export async function readBody(request: Request, { bytesMax, invalid }: BodyLimits): Promise<Uint8Array> {
   const declared = Number(request.headers.get("Content-Length") ?? 0);
   if (declared > bytesMax) throw tooLarge(bytesMax);
   if (request.body === null) return new Uint8Array();
@@ -47,7 +53,7 @@ export async function readBody(request: Request, bytesMax: number): Promise<Uint
       pieces.push(piece);
     }
   } catch (cause) {
-    throw new RegistryError("MANIFEST_INVALID", {
+    throw new RegistryError(invalid, {
       message: "the request body ended before it was complete",
       cause,
     });

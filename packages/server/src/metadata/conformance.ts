@@ -20,6 +20,7 @@ import {
   uploadKey,
 } from "./conformance-content.ts";
 import { testGarbage } from "./conformance-garbage.ts";
+import { testInventory } from "./conformance-inventory.ts";
 import type { Metadata } from "./metadata.ts";
 
 /** What every metadata store must do. */
@@ -40,6 +41,7 @@ export function testMetadata(name: string, open: () => Promise<MetadataUnderTest
     testManifests(() => metadata);
     testListings(() => metadata);
     testGarbage(() => subject);
+    testInventory(() => subject);
   });
 }
 

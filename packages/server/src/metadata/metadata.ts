@@ -22,6 +22,7 @@ export interface Metadata extends AsyncDisposable {
   readonly manifests: ManifestMetadata;
   readonly deletions: DeletionMetadata;
   readonly garbage: GarbageMetadata;
+  readonly scrub: ScrubMetadata;
   readonly inventory: InventoryMetadata;
   /** Resolves when the store can answer and can write; throws otherwise. For readiness. */
   ping(): Promise<void>;
@@ -379,4 +380,32 @@ export interface DueObject {
   readonly key: StorageKey;
   /** Bytes; 0 when they were never counted (what an upload left). */
   readonly size: number;
+}
+
+/** What can be wrong with the bytes of a blob. */
+export type ScrubProblem = "missing" | "size" | "digest" | "unreadable";
+
+export interface ScrubFinding {
+  readonly id: number;
+  readonly digest: Digest;
+  readonly storageKey: StorageKey;
+  readonly problem: ScrubProblem;
+  readonly foundAt: number;
+  /** When a push brought the bytes back, or null. */
+  readonly repairedAt: number | null;
+}
+
+/** When the bytes of blobs were last looked at, and what was found. */
+export interface ScrubMetadata {
+  /** Sound blobs that were not verified since `before`, the longest ago first. */
+  next(before: number, max: number): Promise<readonly BlobRecord[]>;
+  /** The blobs' bytes were read and are right. */
+  verified(blobs: readonly BlobRecord[]): Promise<void>;
+  /**
+   * Takes the blob out of sight, so that a push brings it back; the finding is kept. False, and nothing done, when
+   * the blob has other bytes by now or is gone.
+   */
+  quarantine(blob: BlobRecord, problem: ScrubProblem): Promise<boolean>;
+  /** Newest first; `before` is the id that the page before ended with. */
+  findings(before: number | null, entriesMax: number): Promise<readonly ScrubFinding[]>;
 }

@@ -242,14 +242,15 @@ function requireStored(result: PutManifestResult, repository: RepositoryName): v
   }
 }
 
-function immutableTag(tag: Tag): RegistryError {
+/** An immutable tag that should be moved or deleted. */
+export function immutableTag(tag: Tag): RegistryError {
   return new RegistryError("TAG_IMMUTABLE", {
     message: `tag "${tag}" is immutable: it can neither be moved nor deleted; push under another tag`,
     detail: { tag },
   });
 }
 
-function unknownManifest(reference: Reference): RegistryError {
+export function unknownManifest(reference: Reference): RegistryError {
   const detail = reference.kind === "tag" ? { tag: reference.tag } : { digest: reference.digest };
   return new RegistryError("MANIFEST_UNKNOWN", { detail });
 }

@@ -5,11 +5,14 @@ import type { BlobStore } from "../blobstore/blob-store.ts";
 import type { Metadata } from "../metadata/metadata.ts";
 import { Blobs } from "./blobs.ts";
 import { Collector, type CollectorRules } from "./collect-garbage.ts";
+import { Deletions } from "./deletions.ts";
+import { Inventory } from "./inventory.ts";
 import { type ManifestRules, Manifests } from "./manifests.ts";
 import type { Page } from "./page.ts";
 import { listReferrers, type ReferrerDescriptor, type ReferrersRequest } from "./referrers.ts";
 import { listRepositories } from "./repositories.ts";
-import { listTags } from "./tags.ts";
+import { Scrubber, type ScrubRules } from "./scrub.ts";
+import { listTags, setTag, type SetTagRequest } from "./tags.ts";
 import { Uploads } from "./uploads.ts";
 
 /** The registry's rules, by noun, over its two stores. Knows no HTTP, no SQL and no files. */
@@ -18,7 +21,12 @@ export interface Registry {
   readonly uploads: Uploads;
   readonly manifests: Manifests;
   readonly collector: Collector;
+  readonly scrubber: Scrubber;
+  readonly deletions: Deletions;
+  readonly inventory: Inventory;
   listTags(repository: RepositoryName, page: PageRequest): Promise<Page<Tag>>;
+  /** @throws RegistryError MANIFEST_UNKNOWN, TAG_IMMUTABLE */
+  setTag(request: SetTagRequest): Promise<void>;
   listRepositories(page: PageRequest): Promise<Page<RepositoryName>>;
   listReferrers(request: ReferrersRequest): Promise<Page<ReferrerDescriptor>>;
   /** Resolves when the stores can do their work; throws otherwise. */
@@ -38,15 +46,21 @@ export interface RegistryOptions {
 export interface RegistryRules {
   readonly manifests: ManifestRules;
   readonly collector: CollectorRules;
+  readonly scrub: ScrubRules;
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
   const { metadata, store, rules, now, monotonic } = options;
+  const policy = async () => NO_POLICY;
   return {
     blobs: new Blobs(metadata, store),
     uploads: new Uploads(metadata, store, now),
-    manifests: new Manifests({ metadata, store, rules: rules.manifests, policy: async () => NO_POLICY }),
+    manifests: new Manifests({ metadata, store, rules: rules.manifests, policy }),
     collector: new Collector({ metadata, store, rules: rules.collector, monotonic }),
+    scrubber: new Scrubber({ metadata, store, rules: rules.scrub, monotonic }),
+    deletions: new Deletions(metadata),
+    inventory: new Inventory(metadata),
+    setTag: (request) => setTag({ metadata, policy }, request),
     listTags: (repository, page) => listTags(metadata, repository, page),
     listRepositories: (page) => listRepositories(metadata, page),
     listReferrers: (request) => listReferrers(metadata, request),

@@ -100,7 +100,12 @@ export class Uploads {
   ): Promise<OutOfOrder | { readonly kind: "finished" }> {
     using lock = this.#lock(ref.id);
     const session = await this.#require(ref);
-    if (session.finished === digest) return { kind: "finished" };
+    if (session.finished === digest) {
+      // The answer is a lease again, so it cannot be given for a blob that was collected or deleted since.
+      const found = await this.#metadata.blobs.findForPush(ref.repository, digest);
+      if (found === null) throw unknownUpload(ref);
+      return { kind: "finished" };
+    }
     if (session.finished !== null) throw unknownUpload(ref);
     const inOrder = chunk === null || continues(session, chunk);
     if (lock === null || !inOrder) return { kind: "out-of-order", offset: session.offset };

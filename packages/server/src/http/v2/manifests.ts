@@ -46,7 +46,7 @@ export async function putManifest(exchange: RepositoryExchange): Promise<Respons
   }
   const tags = tagTexts.map(requireTag);
   const contentType = requireContentType(request);
-  const bytes = await readBody(request, MANIFEST_BYTES_MAX);
+  const bytes = await readBody(request, { bytesMax: MANIFEST_BYTES_MAX, invalid: "MANIFEST_INVALID" });
   const stored = await registry.manifests.put({ caller, repository, reference, tags, contentType, bytes });
   const headers = new Headers({
     "Content-Length": "0",

@@ -5,6 +5,7 @@ import { deleteBlob, getBlob, headBlob } from "./blobs.ts";
 import { getCatalog } from "./catalog.ts";
 import { deleteManifest, getManifest, headManifest, putManifest } from "./manifests.ts";
 import { getReferrers } from "./referrers.ts";
+import { deleteTag, getTag, putTag } from "./stowage-tags.ts";
 import { getTags } from "./tags.ts";
 import { cancelUpload, finishUpload, getUpload, patchUpload, startUpload } from "./uploads.ts";
 
@@ -52,6 +53,10 @@ export const V2_ROUTES: readonly Route[] = [
   repository("end-9", "DELETE", "/v2/<name>/manifests/<reference>", "delete", deleteManifest),
 
   repository("end-8a", "GET", "/v2/<name>/tags/list", "pull", getTags),
+  // A tag called "list" is only reached as a manifest's reference.
+  repository("stowage-tags", "GET", "/v2/<name>/tags/<tag>", "pull", getTag),
+  repository("stowage-tags", "PUT", "/v2/<name>/tags/<tag>", "push", putTag),
+  repository("stowage-tags", "DELETE", "/v2/<name>/tags/<tag>", "delete", deleteTag),
   repository("end-12a", "GET", "/v2/<name>/referrers/<digest>", "pull", getReferrers),
 ];
 

@@ -13,9 +13,9 @@ import type {
   Referrer,
   ReferrerQuery,
 } from "../metadata.ts";
-import { markLoose } from "./deletions.ts";
 import { findRepository, requireRepository } from "./repositories.ts";
 import { all, batchesOf, first, now, repeat, type Unit } from "./statement.ts";
+import { findTag, putTag } from "./tags.ts";
 
 export function* putManifest(manifest: NewManifest): Unit<PutManifestResult> {
   const repository = yield* findRepository(manifest.repository);
@@ -29,7 +29,8 @@ export function* putManifest(manifest: NewManifest): Unit<PutManifestResult> {
   yield* insertEdges("manifest_blobs", "blob_digest", { ...edges, to: content.blobs });
   yield* insertEdges("manifest_absent_blobs", "blob_digest", { ...edges, to: content.absent });
   yield* insertEdges("manifest_children", "child_digest", { ...edges, to: content.children });
-  for (const { tag } of manifest.tags) yield* putTag(id, tag, manifest);
+  const { digest, pushedBy } = manifest;
+  for (const { tag } of manifest.tags) yield* putTag(id, { tag, digest, pushedBy });
   return { kind: "stored" };
 }
 
@@ -44,15 +45,6 @@ function* findFixedTag(
     if (target !== null && target !== digest) return { kind: "immutable", tag, digest: target };
   }
   return null;
-}
-
-function* findTag(repository: number, tag: Tag): Unit<Digest | null> {
-  const row = yield* first<{ digest: Digest }>(
-    "SELECT digest FROM tags WHERE repository_id = ? AND name = ?",
-    repository,
-    tag,
-  );
-  return row?.digest ?? null;
 }
 
 interface Edges {
@@ -158,21 +150,6 @@ function* insertManifest(repository: number, manifest: NewManifest): Unit<void> 
     manifest.bytes,
     manifest.tags.length > 0 ? null : at,
   );
-}
-
-function* putTag(repository: number, tag: Tag, manifest: NewManifest): Unit<void> {
-  const before = yield* findTag(repository, tag);
-  yield* all(
-    `INSERT INTO tags (repository_id, name, digest, pushed_at, pushed_by) VALUES (?, ?, ?, ?, ?)
-     ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest,
-       pushed_at = excluded.pushed_at, pushed_by = excluded.pushed_by`,
-    repository,
-    tag,
-    manifest.digest,
-    yield* now(),
-    manifest.pushedBy,
-  );
-  if (before !== null && before !== manifest.digest) yield* markLoose(repository, [before]);
 }
 
 interface ManifestRow {

@@ -4,6 +4,7 @@ import type { StorageKey } from "../../blobstore/blob-store.ts";
 import type { UploadId } from "@stowage/oci/upload-id";
 import type { BlobRecord, Durations, UploadProgress, UploadSession } from "../metadata.ts";
 import { linkBlob } from "./blobs.ts";
+import { setRepaired } from "./scrub.ts";
 import { all, first, now, touched, type Unit } from "./statement.ts";
 import { addTombstone, dropNow } from "./tombstones.ts";
 
@@ -156,6 +157,7 @@ function* insertBlob(blob: BlobRecord, durations: Durations): Unit<void> {
       at,
       blob.digest,
     );
+    yield* setRepaired(blob.digest);
   }
 }
 

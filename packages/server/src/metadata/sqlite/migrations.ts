@@ -160,6 +160,10 @@ UPDATE manifests SET loose_since = pushed_at WHERE NOT EXISTS
 CREATE INDEX manifests_loose ON manifests (repository_id, loose_since) WHERE loose_since IS NOT NULL;
 CREATE INDEX manifests_digest ON manifests (digest);
 ALTER TABLE tags ADD COLUMN pulled_at INTEGER;
+CREATE INDEX tags_pushed ON tags (repository_id, pushed_at, name);
+
+-- An intent that runs out takes its session along, so that no later attempt can use the key again.
+ALTER TABLE intents ADD COLUMN upload_id TEXT NOT NULL DEFAULT '';
 
 ALTER TABLE tombstones ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
 
@@ -201,6 +205,16 @@ CREATE TABLE deleted_blobs (
   PRIMARY KEY (repository_id, digest, deletion_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX deleted_blobs_deletion ON deleted_blobs (deletion_id);
+
+CREATE TABLE scrub_findings (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  digest TEXT NOT NULL,
+  storage_key TEXT NOT NULL,
+  problem TEXT NOT NULL,
+  found_at INTEGER NOT NULL,
+  repaired_at INTEGER
+) STRICT;
+CREATE INDEX scrub_findings_open ON scrub_findings (digest) WHERE repaired_at IS NULL;
 
 CREATE TABLE holds (
   id TEXT NOT NULL PRIMARY KEY,

@@ -12,6 +12,7 @@ import {
   type ManifestMetadata,
   type ManifestRecord,
   type Metadata,
+  type ScrubMetadata,
   type UploadMetadata,
 } from "../metadata.ts";
 import * as blobs from "../sql/blobs.ts";
@@ -21,6 +22,7 @@ import * as inventory from "../sql/inventory.ts";
 import * as content from "../sql/inventory-content.ts";
 import * as manifests from "../sql/manifests.ts";
 import { listRepositories } from "../sql/repositories.ts";
+import * as scrub from "../sql/scrub.ts";
 import { all, now } from "../sql/statement.ts";
 import { setTag } from "../sql/tags.ts";
 import * as tombstones from "../sql/tombstones.ts";
@@ -39,6 +41,7 @@ export class SqliteMetadata implements Metadata {
   readonly manifests: ManifestMetadata;
   readonly deletions: DeletionMetadata;
   readonly garbage: GarbageMetadata;
+  readonly scrub: ScrubMetadata;
   readonly inventory: InventoryMetadata;
   readonly #database: SqliteDatabase;
 
@@ -88,6 +91,12 @@ export class SqliteMetadata implements Metadata {
     };
     this.deletions = bindDeletions(database, durations);
     this.garbage = bindGarbage(database, durations);
+    this.scrub = {
+      next: async (before, max) => database.read(scrub.nextToVerify(before, max)),
+      verified: (found) => database.write(() => scrub.setVerified(found)),
+      quarantine: (blob, problem) => database.write(() => scrub.quarantine(blob, problem)),
+      findings: async (before, entriesMax) => database.read(scrub.listFindings(before, entriesMax)),
+    };
     this.inventory = bindInventory(database);
   }
 

@@ -1,0 +1,155 @@
+import { z } from "zod";
+import { parseRepositoryName } from "@stowage/oci/repository-name";
+import type { RepositorySummary } from "../../registry/inventory.ts";
+import { type Api, repositoryOf } from "./api-request.ts";
+import { formatCursor, requireCursor } from "./cursor.ts";
+import { answer, answerPage, describe, isoTime, isoTimeOrNull } from "./describe.ts";
+import { Bytes, Count, EntriesMax, Flag, InRepository, Next, Order, Time } from "./fields.ts";
+import { body, params, parsed, query } from "./validate.ts";
+
+const Repository = z
+  .object({
+    name: z.string(),
+    manifests: Count,
+    tags: Count,
+    logicalBytes: Count.meta({ description: "manifests and their content, each counted where it is used" }),
+    blobBytes: Count.meta({ description: "blobs, each counted once" }),
+    pushedAt: Time.nullable(),
+    createdAt: Time,
+  })
+  .meta({ id: "Repository" });
+
+const RepositoryPage = z.object({ repositories: z.array(Repository), next: Next });
+
+const RepositoryDetails = Repository.extend({
+  exclusiveBlobs: Count,
+  exclusiveBytes: Count.meta({ description: "blobs that only this repository has: what deleting it frees" }),
+}).meta({ id: "RepositoryDetails" });
+
+const RepositoryDeleted = z
+  .object({
+    dryRun: z.boolean(),
+    deletion: Count.nullable().meta({ description: "id of the record that undoes it; null of a dry run" }),
+    undoUntil: Time.nullable(),
+    repository: z.string(),
+    manifests: Count,
+    tags: Count,
+    wouldFree: z.object({ blobs: Count, bytes: Bytes }),
+  })
+  .meta({ id: "RepositoryDeleted" });
+
+const NewRepository = z.strictObject({ name: parsed(parseRepositoryName, "a repository name") });
+
+const RepositoryQuery = z.object({
+  search: z.string().max(255).default("").meta({ description: "part of the name, whatever its case" }),
+  prefix: z.string().max(255).default("").meta({ description: "beginning of the name" }),
+  sort: z.enum(["name", "pushed", "size", "tags"]).default("name"),
+  order: Order,
+  n: EntriesMax,
+  next: z.string().optional(),
+});
+
+const tag = "repositories";
+
+export function addRepositoryRoutes(api: Api): void {
+  api.get(
+    "/repositories",
+    describe({
+      id: "listRepositories",
+      tag,
+      summary: "Repositories, empty ones included",
+      answer: RepositoryPage,
+    }),
+    query(RepositoryQuery),
+    async (context) => {
+      const { inventory } = context.env.exchange.registry;
+      const { n, next, order, ...wanted } = context.req.valid("query");
+      const of = `repositories ${wanted.sort} ${order}`;
+      const cursor = next === undefined ? null : requireCursor(next, of);
+      const until = cursor?.until ?? (await inventory.now());
+      const listing = await inventory.repositories({
+        ...wanted,
+        descending: order === "desc",
+        after: cursor?.after ?? null,
+        until,
+        entriesMax: n,
+      });
+      const after = listing.next;
+      return answerPage(context, RepositoryPage, {
+        repositories: listing.entries.map(toRepository),
+        next: after === null ? null : formatCursor({ of, until, after }),
+      });
+    },
+  );
+  api.post(
+    "/repositories",
+    describe({
+      id: "createRepository",
+      tag,
+      summary: "Makes an empty repository",
+      answer: Repository,
+      status: 201,
+      errors: [409],
+    }),
+    body(NewRepository),
+    async (context) => {
+      const { name } = context.req.valid("json");
+      const made = await context.env.exchange.registry.inventory.createRepository(name);
+      return answer(Repository, toRepository(made), 201);
+    },
+  );
+  api.get(
+    "/repositories/:name",
+    describe({
+      id: "getRepository",
+      tag,
+      summary: "A repository, and what deleting it frees",
+      answer: RepositoryDetails,
+      errors: [404],
+    }),
+    params(InRepository),
+    async (context) => {
+      const { registry, request } = context.env.exchange;
+      const repository = await registry.inventory.repository(repositoryOf(context));
+      const { blobs, bytes } = await registry.inventory.exclusive(repository.name, request.signal);
+      const details = { ...toRepository(repository), exclusiveBlobs: blobs, exclusiveBytes: bytes };
+      return answer(RepositoryDetails, details);
+    },
+  );
+  api.delete(
+    "/repositories/:name",
+    describe({
+      id: "deleteRepository",
+      tag,
+      summary: "Deletes a repository with everything in it; it can be undone for a while",
+      answer: RepositoryDeleted,
+      errors: [404],
+    }),
+    params(InRepository),
+    query(z.object({ dryRun: Flag })),
+    async (context) => {
+      const { registry, request, caller } = context.env.exchange;
+      const { dryRun } = context.req.valid("query");
+      const { name, manifests, tags } = await registry.inventory.repository(repositoryOf(context));
+      const wouldFree = await registry.inventory.exclusive(name, request.signal);
+      const done = dryRun ? null : await registry.deletions.deleteRepository(name, caller.name);
+      return answer(RepositoryDeleted, {
+        dryRun,
+        deletion: done?.deletion ?? null,
+        undoUntil: isoTimeOrNull(done?.undoUntil ?? null),
+        repository: name,
+        manifests,
+        tags,
+        wouldFree,
+      });
+    },
+  );
+}
+
+function toRepository(repository: RepositorySummary): z.output<typeof Repository> {
+  return {
+    ...repository,
+    pushedAt: isoTimeOrNull(repository.pushedAt),
+    createdAt: isoTime(repository.createdAt),
+  };
+}
