@@ -7,6 +7,7 @@ Usage: stowage <command> [options]
 
 Commands:
   serve      run the registry
+  server     look after its data: gc, scrub, check, backup, restore
   version    print the version
   help       print this text
 
@@ -19,6 +20,8 @@ async function main(args: readonly string[]): Promise<number> {
   switch (command) {
     case "serve":
       return await (await import("./commands/serve.ts")).runServe(rest);
+    case "server":
+      return await (await import("./commands/server.ts")).runServer(rest);
     case "version":
     case "--version":
       return (await import("./commands/version.ts")).runVersion();

@@ -23,13 +23,16 @@ export interface ComposeOptions {
   readonly isDraining: () => boolean;
   /** The metadata cannot be trusted any more: the process must end without answering. */
   readonly onFatal: (error: unknown) => void;
+  /** Collect, sweep and scrub by itself. A command that uses the registry for a moment does without. */
+  readonly background: boolean;
 }
 
 /**
  * Puts the registry together; the only place that constructs backends. The caller disposes it.
  * @throws Error when the data folder is in use, belongs to a newer Stowage, or is not one filesystem
  */
-export async function compose({ settings, log, isDraining, onFatal }: ComposeOptions): Promise<System> {
+export async function compose(options: ComposeOptions): Promise<System> {
+  const { settings, log, isDraining, onFatal } = options;
   const { dataDir } = settings;
   await using started = new AsyncDisposableStack();
   await mkdir(dataDir, { recursive: true });
@@ -47,7 +50,11 @@ export async function compose({ settings, log, isDraining, onFatal }: ComposeOpt
   );
   // SQLite lets a failed sync of this folder pass when it makes its log.
   await syncDirectory(dataDir);
-  const rules = { manifests: { allowSparse: settings.allowSparse }, collector: garbage, scrub: settings.scrub };
+  const rules = {
+    manifests: { allowSparse: settings.allowSparse },
+    collector: garbage,
+    scrub: settings.scrub,
+  };
   const registry = createRegistry({
     metadata,
     store,
@@ -55,9 +62,11 @@ export async function compose({ settings, log, isDraining, onFatal }: ComposeOpt
     now: Date.now,
     monotonic: () => performance.now(),
   });
-  started.use(startCollecting({ collector: registry.collector, intervalMs: garbage.intervalMs, log }));
-  started.use(startSweeping({ collector: registry.collector, log }));
-  started.use(startScrubbing({ scrubber: registry.scrubber, log }));
+  if (options.background) {
+    started.use(startCollecting({ collector: registry.collector, intervalMs: garbage.intervalMs, log }));
+    started.use(startSweeping({ collector: registry.collector, log }));
+    started.use(startScrubbing({ scrubber: registry.scrubber, log }));
+  }
   const app = createApp({
     registry,
     authorize: allowEverybody,

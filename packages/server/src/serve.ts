@@ -1,5 +1,8 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { compose } from "./compose.ts";
 import type { Settings } from "./config/settings.ts";
+import type { App } from "./http/app.ts";
 import type { Connection } from "./http/exchange.ts";
 import { createLog, describeError, type Log } from "./observe/log.ts";
 
@@ -33,11 +36,18 @@ export async function serve(settings: Settings, { isTerminal, write }: LogOutput
   const format = settings.logFormat === "auto" ? automatic : settings.logFormat;
   const log = createLog({ level: settings.logLevel, format, write, now: Date.now });
   let draining = false;
-  const system = await compose({ settings, log, isDraining: () => draining, onFatal: exitNow });
+  const system = await compose({
+    settings,
+    log,
+    isDraining: () => draining,
+    onFatal: exitNow,
+    background: true,
+  });
   const server = await listen(settings, system.app).catch(async (error: unknown) => {
     await system[Symbol.asyncDispose]();
     throw error;
   });
+  const local = listenLocally(settings.dataDir, system.app, log);
   const url = `${settings.tls === null ? "http" : "https"}://${formatHost(settings.hostname)}:${server.port}`;
   log.info("listening", { url, dataDir: settings.dataDir, readOnly: settings.readOnly });
   const { promise: stopped, resolve } = Promise.withResolvers<number>();
@@ -48,7 +58,7 @@ export async function serve(settings: Settings, { isTerminal, write }: LogOutput
       if (draining) return;
       draining = true;
       log.info("stopping: requests in flight have time to finish", { seconds: settings.drainSeconds });
-      void drain(server, settings.drainSeconds, log)
+      void Promise.all([drain(server, settings.drainSeconds, log), local?.stop(true)])
         .then(() => system[Symbol.asyncDispose]())
         .then(
           () => 0,
@@ -81,6 +91,40 @@ async function listen(
     ...tls,
     fetch: (request: Request, server: Server) => app(request, connectionOf(request, server)),
   });
+}
+
+/** Bytes that a socket's path may have (unix(7)). */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+/** The socket by which commands of the same machine reach the server of a data folder. */
+export function socketPathOf(dataDir: string): string {
+  return join(dataDir, "stowage.sock");
+}
+
+/**
+ * The door for `stowage server ...` on the same machine: only who may enter the data folder as its owner can open it.
+ * The folder's lock is held already, so a socket that lies there is nobody's.
+ */
+function listenLocally(dataDir: string, app: App, log: Log): Server | null {
+  const path = socketPathOf(dataDir);
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
+    log.warn(
+      "the data folder's path is too long for a socket: `stowage server` commands will not reach this server",
+    );
+    return null;
+  }
+  rmSync(path, { force: true });
+  const mask = process.umask(0o177);
+  try {
+    return Bun.serve({
+      unix: path,
+      maxRequestBodySize: BODY_BYTES_MAX,
+      development: false,
+      fetch: (request: Request, server: Server) => app(request, connectionOf(request, server)),
+    });
+  } finally {
+    process.umask(mask);
+  }
 }
 
 function connectionOf(request: Request, server: Server): Connection {

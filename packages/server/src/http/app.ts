@@ -64,7 +64,7 @@ async function answer(
   const health = await answerHealth(path, options);
   if (health !== null) return health;
   requireOneHost(request);
-  const { authorize, registry } = options;
+  const { authorize, registry, log } = options;
   const caller: Caller = ANONYMOUS;
   const exchange = {
     request,
@@ -73,6 +73,7 @@ async function answer(
     authorize,
     caller,
     query: new URLSearchParams(query),
+    reportFailure: (error: unknown) => log.error("background work failed", { error: describeError(error) }),
   };
   const api = locateApi(path);
   if (api !== null) return await answerManagement(api, exchange, options);

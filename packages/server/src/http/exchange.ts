@@ -18,6 +18,8 @@ export interface Exchange {
   readonly authorize: Authorize;
   readonly caller: Caller;
   readonly query: URLSearchParams;
+  /** Logs why something failed that goes on after the answer. */
+  readonly reportFailure: (error: unknown) => void;
 }
 
 /** A request below a repository. */

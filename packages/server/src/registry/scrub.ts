@@ -4,6 +4,8 @@ import type { BlobStore } from "../blobstore/blob-store.ts";
 import type { BlobRecord, Metadata, ScrubFinding, ScrubProblem } from "../metadata/metadata.ts";
 import { RunningDigest } from "./running-digest.ts";
 
+export type { ScrubFinding };
+
 /** Blobs between two notes of what was verified. */
 const SCRUB_PAGE = 32;
 

@@ -1,6 +1,6 @@
 import { RegistryError } from "@stowage/oci/errors";
 import type { RepositoryName } from "@stowage/oci/repository-name";
-import { compare, parse, type SemVer } from "semver";
+import { parse, type SemVer } from "semver";
 import type { Metadata, Position, TagSummary } from "../metadata/metadata.ts";
 import { breathe } from "./breathe.ts";
 import { compileTagGlobs } from "./tag-glob.ts";
@@ -144,7 +144,7 @@ function orderOf(descending: boolean): (a: SortKey, b: SortKey) => number {
   const sign = descending ? -1 : 1;
   return (a, b) => {
     if ((a.version === null) !== (b.version === null)) return a.version === null ? 1 : -1;
-    const versions = a.version === null || b.version === null ? 0 : compare(a.version, b.version);
+    const versions = a.version === null || b.version === null ? 0 : a.version.compare(b.version);
     const values = versions === 0 ? a.value - b.value : versions;
     return sign * (values === 0 ? compareNames(a.name, b.name) : values);
   };

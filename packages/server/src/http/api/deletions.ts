@@ -2,8 +2,8 @@ import { z } from "zod";
 import type { Deletion as DeletionRecord } from "../../registry/deletions.ts";
 import type { Api } from "./api-request.ts";
 import { answer, answerPage, describe, isoTime } from "./describe.ts";
-import { Count, Digest, EntriesMax, Next, Time } from "./fields.ts";
-import { params, parsed, query } from "./validate.ts";
+import { Count, Digest, EntriesMax, IdParam, Next, Time } from "./fields.ts";
+import { params, query } from "./validate.ts";
 
 const Deletion = z
   .object({
@@ -27,12 +27,7 @@ const Undone = z.object({
     .meta({ description: "tags that point somewhere else by now and were left there" }),
 });
 
-const Id = parsed(
-  (text) => (/^[1-9]\d{0,15}$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : null),
-  "the id of a deletion",
-);
-
-const OneDeletion = z.object({ id: Id });
+const OneDeletion = z.object({ id: IdParam });
 
 const tag = "deletions";
 
@@ -45,7 +40,7 @@ export function addDeletionRoutes(api: Api): void {
       summary: "What can be undone, newest first",
       answer: DeletionPage,
     }),
-    query(z.object({ before: Id.optional(), n: EntriesMax })),
+    query(z.object({ before: IdParam.optional(), n: EntriesMax })),
     async (context) => {
       const { before = null, n } = context.req.valid("query");
       const page = await context.env.exchange.registry.deletions.list({ before, entriesMax: n });

@@ -36,6 +36,11 @@ export const NameParam = parsed(parseRepositoryName, "a repository name").meta({
 export const DigestParam = parsed(parseDigest, "sha256: and 64 or sha512: and 128 lower-case hex digits");
 export const TagParam = parsed(parseTag, "a tag: at most 128 of letters, digits, _ . -");
 
+export const IdParam = parsed(
+  (text) => (/^[1-9]\d{0,15}$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : null),
+  "a number that a listing gave",
+);
+
 export const InRepository = z.object({ name: NameParam });
 
 export const Count = z.number().int().min(0);

@@ -1,0 +1,83 @@
+import { existsSync } from "node:fs";
+import { compose } from "@stowage/server/compose";
+import type { Settings } from "@stowage/server/config/settings";
+import { createLog } from "@stowage/server/observe/log";
+import { socketPathOf } from "@stowage/server/serve";
+
+/** The registry of a data folder, whether a server runs on it or not. */
+export interface LocalServer extends AsyncDisposable {
+  /** Whether a server runs; otherwise this process has the folder until it is disposed. */
+  readonly isRunning: boolean;
+  /**
+   * A request to the management API; resolves with what it answers.
+   * @throws ApiError when it says no
+   */
+  call(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<unknown>;
+}
+
+/** An answer of the registry that says no. */
+export class ApiError extends Error {}
+
+type Send = (request: Request) => Promise<Response>;
+
+/**
+ * Reaches the server by its socket, or takes the folder itself, without the jobs that a server has.
+ * @throws Error when the folder is not there or somebody else has it
+ */
+export async function openLocalServer(settings: Settings): Promise<LocalServer> {
+  const { dataDir } = settings;
+  if (!existsSync(dataDir)) throw new Error(`there is no folder "${dataDir}"; say --data-dir`);
+  const unix = socketPathOf(dataDir);
+  const isRunning = await fetch("http://stowage/livez", { unix }).then(
+    (response) => response.ok,
+    () => false,
+  );
+  if (isRunning) {
+    return {
+      isRunning,
+      call: caller((request) => fetch(request, { unix })),
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  }
+  const log = createLog({
+    level: "warn",
+    format: "text",
+    write: (lines) => process.stderr.write(lines),
+    now: Date.now,
+  });
+  const onFatal = (error: unknown) => {
+    throw error;
+  };
+  const system = await compose({ settings, log, isDraining: () => false, onFatal, background: false });
+  return {
+    isRunning,
+    call: caller((request) => system.app(request, { remoteAddress: null, setIdleTimeout: () => undefined })),
+    [Symbol.asyncDispose]: () => system[Symbol.asyncDispose](),
+  };
+}
+
+function caller(send: Send): LocalServer["call"] {
+  return async (method, path, body) => {
+    const init = body === undefined ? {} : { body: JSON.stringify(body) };
+    const headers = { "Content-Type": "application/json" };
+    const response = await send(new Request(`http://stowage/api/v1${path}`, { method, headers, ...init }));
+    const text = await response.text();
+    const answer: unknown = text === "" ? null : JSON.parse(text);
+    if (response.ok) return answer;
+    throw new ApiError(messageOf(answer) ?? `the registry answered ${response.status}`);
+  };
+}
+
+function messageOf(answer: unknown): string | null {
+  if (
+    typeof answer !== "object" ||
+    answer === null ||
+    !("errors" in answer) ||
+    !Array.isArray(answer.errors)
+  ) {
+    return null;
+  }
+  const [first]: unknown[] = answer.errors;
+  const isError = typeof first === "object" && first !== null && "message" in first && "code" in first;
+  return isError ? `${String(first.message)} (${String(first.code)})` : null;
+}
