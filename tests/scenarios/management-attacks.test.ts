@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { blobOf, imageOf } from "../support/content.ts";
+import { Random } from "../support/random.ts";
 import { errorCode, type RequestParts, TestApp } from "../support/test-app.ts";
 
 const D = blobOf("x").digest;
@@ -39,6 +40,12 @@ const ROUTES = [
   "POST /gc",
   "POST /holds",
   "DELETE /holds/{id}",
+  "GET /scrub",
+  "POST /scrub",
+  "GET /scrub/findings",
+  "GET /policies",
+  "PUT /policies",
+  "POST /retention",
 ];
 
 async function readDocument(app: TestApp): Promise<OpenApi> {
@@ -321,4 +328,79 @@ test("the log has one line per request of the API", async () => {
     { message: "request", path: R, status: 400 },
     { message: "request", method: "HEAD", status: 200 },
   ]);
+});
+
+const FRAGMENTS = [
+  ...[
+    "repositories",
+    "namespaces",
+    "tags",
+    "manifests",
+    "blobs",
+    "deletions",
+    "gc",
+    "holds",
+    "scrub",
+    "findings",
+  ],
+  ...["undo", "purge", "-", "a", "a%2Fb", "t", "r", "v1", "1", "~1", "%2e%2e", "%", "%zz", "%00", "", ".", D],
+  ...["__proto__", "constructor", ":name", "*", "\\u0000", "\u{1f600}", "%F0%9F%98%80"],
+];
+const STARTS = [
+  "",
+  "repositories/a%2Fb/",
+  "repositories/a/b/-/tags",
+  "repositories/a/b/-/tags/",
+  "repositories/a/b/-/manifests/",
+  "repositories",
+  "blobs/",
+  "deletions/",
+];
+const QUERIES = [
+  "",
+  "n=0",
+  "n=1",
+  "n=1e9",
+  "next=WyJ4Il0",
+  "sort=size",
+  "sort=semver&order=desc",
+  "filter=*",
+  "filter=[",
+  "exclude=!{",
+  "filter=[z-a]",
+  "dryRun=true",
+  "parts=x",
+  "before=1",
+  "search=%",
+  "%00=%00",
+];
+const BODIES = [
+  null,
+  "{}",
+  "[]",
+  '{"name":"a"}',
+  `{"digest":"${D}"}`,
+  '{"id":"x","seconds":1}',
+  '{"__proto__":{"n":1}}',
+  "\ufeff{}",
+  "{",
+];
+
+test("whatever is asked, the answer is no 5xx and every error has the envelope", async () => {
+  const seed = Number(process.env.STOWAGE_SEED ?? Date.now() % 1_000_000);
+  const random = new Random(seed);
+  await using app = new TestApp();
+  await app.pushImage("a/b", "v1", imageOf([]));
+  for (let round = 0; round < 3_000; round++) {
+    const path = Array.from({ length: random.below(5) }, () => random.pick(FRAGMENTS)).join("/");
+    const target = `/api/v1/${random.pick(STARTS)}${path}?${random.pick(QUERIES)}&${random.pick(QUERIES)}`;
+    const body = random.pick(BODIES);
+    const method =
+      body === null
+        ? random.pick(["GET", "HEAD", "DELETE", "POST", "PUT"])
+        : random.pick(["POST", "PUT", "DELETE"]);
+    const response = await app.request(method, target, body === null ? {} : { headers: JSON_BODY, body });
+    expect([seed, method, target, body, response.status < 500]).toEqual([seed, method, target, body, true]);
+    if (response.status >= 400 && method !== "HEAD") await errorCode(response);
+  }
 });

@@ -411,3 +411,53 @@ describe("deletions and garbage", () => {
     expect(await (await send(app, "POST", "/gc")).json()).toMatchObject({ objectsDeleted: 2 });
   });
 });
+
+test("scrub is started, and what it finds is listed until a push repairs it", async () => {
+  await using app = new TestApp();
+  const layers = [blobOf("sound"), blobOf("lost 1"), blobOf("lost 2")];
+  for (const layer of layers) await app.pushBlob("r", layer);
+  for (const { digest, storageKey } of await app.metadata.scrub.next(Number.MAX_SAFE_INTEGER, 10)) {
+    if (digest !== layers[0]?.digest) await app.store.delete(storageKey);
+  }
+  expect(await read(app, "/scrub")).toEqual({ running: false, blobs: 0, bytes: 0, findings: 0 });
+  expect(await (await send(app, "POST", "/scrub", { all: true })).json()).toMatchObject({ running: true });
+  await app.registry.scrubber.run(new AbortController().signal, { all: true });
+  expect(await read(app, "/scrub")).toMatchObject({ running: false, findings: 2 });
+  const found = await readAll<{ digest: string }>(app, "/scrub/findings?n=1", "findings");
+  expect(found).toMatchObject([{ problem: "missing", repairedAt: null }, { problem: "missing" }]);
+  expect(new Set(found.map(({ digest }) => digest))).toEqual(
+    new Set(layers.slice(1).map(({ digest }) => digest)),
+  );
+  const [, lost = layers[0]] = layers;
+  expect(await read(app, `/blobs/${lost?.digest}`)).toMatchObject({ quarantinedAt: expect.any(String) });
+});
+
+test("runs of the collector that wait are limited", async () => {
+  await using app = new TestApp();
+  const answers = await Promise.all(Array.from({ length: 40 }, () => send(app, "POST", "/gc")));
+  const statuses = new Set(answers.map(({ status }) => status));
+  expect(statuses).toEqual(new Set([200, 429]));
+  expect((await send(app, "POST", "/gc")).status).toBe(200);
+});
+
+test("an immutable tag is neither moved nor taken away, by any door", async () => {
+  await using app = new TestApp();
+  const [one, two] = [image("one"), image("two")];
+  await app.pushImage("r", "v1", one);
+  await app.pushImage("r", two.manifest.digest, two);
+  const policies = { immutableTags: [{ repositories: ["**"], patterns: ["^v"] }] };
+  expect((await send(app, "PUT", "/policies", policies)).status).toBe(200);
+  const answers = [
+    await send(app, "PUT", "/repositories/r/-/tags/v1", { digest: two.manifest.digest }),
+    await app.request("PUT", `/v2/r/tags/v1?digest=${two.manifest.digest}`),
+    await send(app, "DELETE", "/repositories/r/-/tags/v1"),
+    await app.request("DELETE", "/v2/r/tags/v1"),
+    await send(app, "DELETE", `/repositories/r/-/manifests/${one.manifest.digest}`),
+  ];
+  for (const answer of answers) {
+    expect([answer.status, await errorCode(answer)]).toEqual([409, "TAG_IMMUTABLE"]);
+  }
+  const same = await send(app, "PUT", "/repositories/r/-/tags/v1", { digest: one.manifest.digest });
+  const other = await send(app, "PUT", "/repositories/r/-/tags/v2", { digest: two.manifest.digest });
+  expect([same.status, other.status]).toEqual([200, 200]);
+});

@@ -6,6 +6,7 @@ import { FilesystemBlobStore } from "./blobstore/filesystem/filesystem-blob-stor
 import type { Settings } from "./config/settings.ts";
 import { type App, createApp } from "./http/app.ts";
 import { startCollecting, startSweeping } from "./jobs/collect.ts";
+import { startNotingPulls, startRetaining } from "./jobs/retention.ts";
 import { startScrubbing } from "./jobs/scrub.ts";
 import { DURATIONS_DEFAULT } from "./metadata/metadata.ts";
 import { SqliteMetadata } from "./metadata/sqlite/sqlite-metadata.ts";
@@ -66,6 +67,9 @@ export async function compose(options: ComposeOptions): Promise<System> {
     started.use(startCollecting({ collector: registry.collector, intervalMs: garbage.intervalMs, log }));
     started.use(startSweeping({ collector: registry.collector, log }));
     started.use(startScrubbing({ scrubber: registry.scrubber, log }));
+    const { retention, pulls } = registry;
+    started.use(startRetaining({ retention, intervalMs: settings.retentionIntervalMs, log }));
+    started.use(startNotingPulls({ pulls, log }));
   }
   const app = createApp({
     registry,

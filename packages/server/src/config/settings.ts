@@ -20,6 +20,8 @@ export interface Settings {
   readonly drainSeconds: number;
   readonly garbage: GarbageSettings;
   readonly scrub: ScrubSettings;
+  /** Rest between two runs of the retention policies, in milliseconds. */
+  readonly retentionIntervalMs: number;
 }
 
 /** How the bytes of blobs are read again. */
@@ -149,6 +151,7 @@ export const SETTINGS = [
     "a whole number up to 100000",
     (text) => /^\d{1,6}$/.test(text) && Number(text) <= 100_000,
   ),
+  duration("retention-interval", "1h", "rest between two runs of the retention policies"),
   toggle("read-only", "refuse pushes and deletions"),
   toggle("allow-sparse", "accept manifests whose content is not in the registry"),
 ] as const satisfies readonly Setting[];
@@ -259,6 +262,7 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
       pauseMs: parseDuration(text("gc-pause") ?? "") ?? 0,
       untaggedMs: parseDuration(text("gc-untagged") ?? ""),
     },
+    retentionIntervalMs: parseDuration(text("retention-interval") ?? "") ?? 0,
     scrub: {
       intervalMs: parseDuration(text("scrub-interval") ?? ""),
       bytesPerSecond: Number(text("scrub-rate")) * 1024 * 1024,

@@ -23,6 +23,7 @@ export interface Metadata extends AsyncDisposable {
   readonly deletions: DeletionMetadata;
   readonly garbage: GarbageMetadata;
   readonly scrub: ScrubMetadata;
+  readonly retention: RetentionMetadata;
   readonly inventory: InventoryMetadata;
   /** Resolves when the store can answer and can write; throws otherwise. For readiness. */
   ping(): Promise<void>;
@@ -350,7 +351,7 @@ export interface GarbageMetadata {
    */
   collectUntagged(
     repository: RepositoryName,
-    options: { readonly delayMs: number; readonly max: number },
+    options: CollectUntagged,
   ): Promise<{ readonly reviewed: number; readonly deleted: number }>;
   /** What the collector would do. Changes nothing. */
   preview(): Promise<GarbagePreview>;
@@ -374,6 +375,13 @@ export interface GarbageMetadata {
 export interface ListedObject {
   readonly key: StorageKey;
   readonly identity: ObjectIdentity;
+}
+
+export interface CollectUntagged {
+  readonly delayMs: number;
+  readonly max: number;
+  /** Leave what has a subject alone, whether or not the subject is there. */
+  readonly keepReferrers: boolean;
 }
 
 export interface DueObject {
@@ -408,4 +416,32 @@ export interface ScrubMetadata {
   quarantine(blob: BlobRecord, problem: ScrubProblem): Promise<boolean>;
   /** Newest first; `before` is the id that the page before ended with. */
   findings(before: number | null, entriesMax: number): Promise<readonly ScrubFinding[]>;
+}
+
+/** A tag with what a retention policy judges it by. */
+export interface JudgedTag {
+  readonly tag: Tag;
+  readonly digest: Digest;
+  readonly pushedAt: number;
+  /** Null: not since pulls are recorded. */
+  readonly pulledAt: number | null;
+}
+
+/** When something was last pulled. */
+export interface Pull {
+  readonly repository: RepositoryName;
+  readonly reference: Reference;
+  readonly at: number;
+}
+
+export interface RetentionMetadata {
+  /** The JSON text of a document, or null. */
+  findDocument(name: string): Promise<string | null>;
+  putDocument(name: string, json: string, by: string | null): Promise<void>;
+  /** A page of the repository's tags, by name. */
+  listTags(repository: RepositoryName, page: PageRequest): Promise<readonly JudgedTag[]>;
+  /** Deletes those of the tags that still are what was judged, each with a record that undoes it; which. */
+  deleteTags(repository: RepositoryName, tags: readonly JudgedTag[]): Promise<readonly Tag[]>;
+  /** Notes pulls of tags and manifests that are still there; a time never goes back. */
+  recordPulls(pulls: readonly Pull[]): Promise<void>;
 }

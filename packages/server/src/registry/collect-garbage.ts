@@ -1,7 +1,7 @@
 import { RegistryError } from "@stowage/oci/errors";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { BlobStore } from "../blobstore/blob-store.ts";
-import type { GarbagePreview, ListedObject, Metadata } from "../metadata/metadata.ts";
+import type { CollectUntagged, GarbagePreview, ListedObject, Metadata } from "../metadata/metadata.ts";
 import { ClockGuard } from "./clock-guard.ts";
 
 export type { GarbagePreview };
@@ -212,16 +212,21 @@ export class Collector {
     let deleted = 0;
     for await (const repository of this.#repositories()) {
       if (signal.aborted) break;
-      deleted += await this.deleteUntagged(repository, untaggedMs, signal);
+      const options = { delayMs: untaggedMs, keepReferrers: false };
+      deleted += await this.deleteUntagged(repository, options, signal);
     }
     return deleted;
   }
 
   /** Deletes what has been loose in the repository for `delayMs`; how many manifests. */
-  async deleteUntagged(repository: RepositoryName, delayMs: number, signal: AbortSignal): Promise<number> {
+  async deleteUntagged(
+    repository: RepositoryName,
+    options: Omit<CollectUntagged, "max">,
+    signal: AbortSignal,
+  ): Promise<number> {
     let deleted = 0;
     await this.#repeat(signal, async (max) => {
-      const step = await this.#metadata.garbage.collectUntagged(repository, { delayMs, max });
+      const step = await this.#metadata.garbage.collectUntagged(repository, { ...options, max });
       deleted += step.deleted;
       return step.reviewed;
     });

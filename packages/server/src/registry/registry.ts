@@ -9,8 +9,10 @@ import { Deletions } from "./deletions.ts";
 import { Inventory } from "./inventory.ts";
 import { type ManifestRules, Manifests } from "./manifests.ts";
 import type { Page } from "./page.ts";
+import { Pulls } from "./pulls.ts";
 import { listReferrers, type ReferrerDescriptor, type ReferrersRequest } from "./referrers.ts";
 import { listRepositories } from "./repositories.ts";
+import { Retention } from "./retention.ts";
 import { Scrubber, type ScrubRules } from "./scrub.ts";
 import { listTags, setTag, type SetTagRequest } from "./tags.ts";
 import { Uploads } from "./uploads.ts";
@@ -22,6 +24,8 @@ export interface Registry {
   readonly manifests: Manifests;
   readonly collector: Collector;
   readonly scrubber: Scrubber;
+  readonly retention: Retention;
+  readonly pulls: Pulls;
   readonly deletions: Deletions;
   readonly inventory: Inventory;
   listTags(repository: RepositoryName, page: PageRequest): Promise<Page<Tag>>;
@@ -51,12 +55,17 @@ export interface RegistryRules {
 
 export function createRegistry(options: RegistryOptions): Registry {
   const { metadata, store, rules, now, monotonic } = options;
-  const policy = async () => NO_POLICY;
+  const collector = new Collector({ metadata, store, rules: rules.collector, monotonic });
+  const pulls = new Pulls(metadata, now);
+  const retention = new Retention({ metadata, collector, pulls });
+  const policy = () => retention.policies();
   return {
     blobs: new Blobs(metadata, store),
     uploads: new Uploads(metadata, store, now),
     manifests: new Manifests({ metadata, store, rules: rules.manifests, policy }),
-    collector: new Collector({ metadata, store, rules: rules.collector, monotonic }),
+    collector,
+    retention,
+    pulls,
     scrubber: new Scrubber({ metadata, store, rules: rules.scrub, monotonic }),
     deletions: new Deletions(metadata),
     inventory: new Inventory(metadata),
@@ -67,5 +76,3 @@ export function createRegistry(options: RegistryOptions): Registry {
     ping: () => metadata.ping(),
   };
 }
-
-const NO_POLICY = { isImmutable: () => false };

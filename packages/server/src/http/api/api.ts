@@ -11,6 +11,7 @@ import { addNamespaceRoutes } from "./namespaces.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addRepositoryRoutes } from "./repositories.ts";
 import { requireSameSite } from "./same-site.ts";
+import { addPolicyRoutes } from "./policies.ts";
 import { addScrubRoutes } from "./scrub.ts";
 import { addTagRoutes } from "./tags.ts";
 import { API_ROOT, isMutating } from "./target.ts";
@@ -61,6 +62,7 @@ function createApi(): Api {
   addBlobRoutes(root);
   addDeletionRoutes(root);
   addGarbageRoutes(root);
+  addPolicyRoutes(root);
   addScrubRoutes(root);
   addOpenApi(root);
   return root;

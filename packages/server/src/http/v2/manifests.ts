@@ -19,6 +19,7 @@ export async function getManifest(exchange: RepositoryExchange): Promise<Respons
   const reference = requireKnownReference(exchange.target);
   const { registry, repository } = exchange;
   const manifest = await registry.manifests.require(repository, reference, { forPush: false });
+  registry.pulls.pulled(repository, reference, manifest.digest);
   const headers = manifestHeaders(manifest, reference);
   if (isNotModified(exchange.request, manifest.digest)) return new Response(null, { status: 304, headers });
   return new Response(manifest.bytes, { headers });
@@ -30,6 +31,7 @@ export async function headManifest(exchange: RepositoryExchange): Promise<Respon
   const reference = requireKnownReference(exchange.target);
   const forPush = authorize({ caller, action: "push", repository });
   const manifest = await registry.manifests.require(repository, reference, { forPush });
+  registry.pulls.resolved(repository, reference);
   return new Response(null, { headers: manifestHeaders(manifest, reference) });
 }
 

@@ -2,7 +2,7 @@ import type { UploadId } from "@stowage/oci/upload-id";
 import type { Digest } from "@stowage/oci/digest";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { StorageKey } from "../../blobstore/blob-store.ts";
-import type { Actor, Collected, Durations, GarbagePreview } from "../metadata.ts";
+import type { Actor, Collected, CollectUntagged, Durations, GarbagePreview } from "../metadata.ts";
 import { dropUnlinkedBlobs } from "./blobs.ts";
 import { deleteManifest, isListed } from "./deletions.ts";
 import { findRepository } from "./repositories.ts";
@@ -72,18 +72,19 @@ const COLLECTOR: Actor = { name: null, reason: "untagged" };
 
 export function* collectUntagged(
   repository: RepositoryName,
-  delayMs: number,
-  max: number,
+  { delayMs, max, keepReferrers }: CollectUntagged,
   durations: Durations,
 ): Unit<{ readonly reviewed: number; readonly deleted: number }> {
   const id = yield* findRepository(repository);
   if (id === null) return { reviewed: 0, deleted: 0 };
   const loose = yield* all<{ digest: Digest; subject_digest: Digest | null }>(
     `SELECT digest, subject_digest FROM manifests WHERE repository_id = ? AND loose_since <= ?
+        AND (? = 0 OR subject_digest IS NULL)
       ORDER BY loose_since LIMIT ?`,
     id,
     // Pushing a manifest, or seeing it there, is a positive answer to a pusher like any other.
     (yield* now()) - Math.max(delayMs, durations.leaseMs),
+    keepReferrers ? 1 : 0,
     max,
   );
   let deleted = 0;

@@ -12,6 +12,7 @@ import {
   type ManifestMetadata,
   type ManifestRecord,
   type Metadata,
+  type RetentionMetadata,
   type ScrubMetadata,
   type UploadMetadata,
 } from "../metadata.ts";
@@ -22,6 +23,7 @@ import * as inventory from "../sql/inventory.ts";
 import * as content from "../sql/inventory-content.ts";
 import * as manifests from "../sql/manifests.ts";
 import { listRepositories } from "../sql/repositories.ts";
+import * as retention from "../sql/retention.ts";
 import * as scrub from "../sql/scrub.ts";
 import { all, now } from "../sql/statement.ts";
 import { setTag } from "../sql/tags.ts";
@@ -42,6 +44,7 @@ export class SqliteMetadata implements Metadata {
   readonly deletions: DeletionMetadata;
   readonly garbage: GarbageMetadata;
   readonly scrub: ScrubMetadata;
+  readonly retention: RetentionMetadata;
   readonly inventory: InventoryMetadata;
   readonly #database: SqliteDatabase;
 
@@ -91,6 +94,7 @@ export class SqliteMetadata implements Metadata {
     };
     this.deletions = bindDeletions(database, durations);
     this.garbage = bindGarbage(database, durations);
+    this.retention = bindRetention(database, durations);
     this.scrub = {
       next: async (before, max) => database.read(scrub.nextToVerify(before, max)),
       verified: (found) => database.write(() => scrub.setVerified(found)),
@@ -142,14 +146,32 @@ function bindDeletions(database: SqliteDatabase, durations: Durations): Deletion
   };
 }
 
+function bindRetention(database: SqliteDatabase, durations: Durations): RetentionMetadata {
+  return {
+    // Asked at every push of a manifest.
+    findDocument: async (name) =>
+      database.readCached(
+        `document ${name}`,
+        () => retention.findDocument(name),
+        (json) => json?.length ?? 0,
+      ),
+    putDocument: (name, json, by) => database.write(() => retention.putDocument(name, json, by)),
+    listTags: async (repository, { after, entriesMax }) =>
+      database.read(retention.listJudgedTags(repository, after, entriesMax)),
+    deleteTags: (repository, tags) =>
+      database.write(() => retention.deleteJudgedTags(repository, tags, durations)),
+    recordPulls: (pulls) => database.write(() => retention.recordPulls(pulls)),
+  };
+}
+
 function bindGarbage(database: SqliteDatabase, durations: Durations): GarbageMetadata {
   return {
     now: async () => database.read(now()),
     expire: (max, uploadKeyOf) => database.write(() => garbage.expire(max, uploadKeyOf)),
     expireDeletions: (max) => database.write(() => undo.expireDeletions(max, durations)),
     collect: (max) => database.write(() => garbage.collect(max, durations)),
-    collectUntagged: (repository, { delayMs, max }) =>
-      database.write(() => garbage.collectUntagged(repository, delayMs, max, durations)),
+    collectUntagged: (repository, options) =>
+      database.write(() => garbage.collectUntagged(repository, options, durations)),
     preview: async () => database.read(garbage.preview()),
     due: async (max) => database.read(tombstones.due(max)),
     forget: (keys) => database.write(() => tombstones.forget(keys)),

@@ -1,0 +1,92 @@
+import type { Digest } from "@stowage/oci/digest";
+import type { RepositoryName } from "@stowage/oci/repository-name";
+import type { Tag } from "@stowage/oci/tag";
+import type { Durations, JudgedTag, Pull } from "../metadata.ts";
+import { deleteTag } from "./deletions.ts";
+import { all, first, now, type Unit } from "./statement.ts";
+
+export function* findDocument(name: string): Unit<string | null> {
+  const row = yield* first<{ json: string }>("SELECT json FROM documents WHERE name = ?", name);
+  return row?.json ?? null;
+}
+
+export function* putDocument(name: string, json: string, by: string | null): Unit<void> {
+  yield* all(
+    `INSERT INTO documents (name, json, updated_at, updated_by) VALUES (?, ?, ?, ?)
+     ON CONFLICT (name) DO UPDATE SET json = excluded.json, updated_at = excluded.updated_at,
+       updated_by = excluded.updated_by`,
+    name,
+    json,
+    yield* now(),
+    by,
+  );
+}
+
+interface JudgedRow {
+  name: Tag;
+  digest: Digest;
+  pushed_at: number;
+  pulled_at: number | null;
+}
+
+export function* listJudgedTags(
+  repository: RepositoryName,
+  after: string,
+  entriesMax: number,
+): Unit<readonly JudgedTag[]> {
+  const rows = yield* all<JudgedRow>(
+    `SELECT t.name, t.digest, t.pushed_at, t.pulled_at
+       FROM repositories r JOIN tags t ON t.repository_id = r.id
+      WHERE r.name = ? AND t.name > ? ORDER BY t.name LIMIT ?`,
+    repository,
+    after,
+    entriesMax,
+  );
+  return rows.map((row) => ({
+    tag: row.name,
+    digest: row.digest,
+    pushedAt: row.pushed_at,
+    pulledAt: row.pulled_at,
+  }));
+}
+
+/** Deletes those of the tags that are still as they were judged; which. */
+export function* deleteJudgedTags(
+  repository: RepositoryName,
+  tags: readonly JudgedTag[],
+  durations: Durations,
+): Unit<readonly Tag[]> {
+  const deleted: Tag[] = [];
+  for (const { tag, digest, pushedAt } of tags) {
+    const same = yield* first(
+      `SELECT 1 FROM tags WHERE repository_id = (SELECT id FROM repositories WHERE name = ?)
+          AND name = ? AND digest = ? AND pushed_at = ?`,
+      repository,
+      tag,
+      digest,
+      pushedAt,
+    );
+    if (same === null) continue;
+    yield* deleteTag(repository, tag, { name: null, reason: "retention" }, durations);
+    deleted.push(tag);
+  }
+  return deleted;
+}
+
+export function* recordPulls(pulls: readonly Pull[]): Unit<void> {
+  for (const { repository, reference, at } of pulls) {
+    const [table, column, key] =
+      reference.kind === "tag"
+        ? (["tags", "name", reference.tag] as const)
+        : (["manifests", "digest", reference.digest] as const);
+    yield* all(
+      `UPDATE ${table} SET pulled_at = ?
+        WHERE repository_id = (SELECT id FROM repositories WHERE name = ?) AND ${column} = ?
+          AND (pulled_at IS NULL OR pulled_at < ?)`,
+      at,
+      repository,
+      key,
+      at,
+    );
+  }
+}
