@@ -4,7 +4,6 @@ import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repositor
 import { type Access, ANONYMOUS, type Authorize, type Caller } from "../auth/authorize.ts";
 import { describeError, type Log } from "../observe/log.ts";
 import type { Registry } from "../registry/registry.ts";
-import { answerApi } from "./api/api.ts";
 import { type ApiTarget, changesRegistry, locateApi } from "./api/target.ts";
 import type { Connection, Exchange } from "./exchange.ts";
 import { answerHealth } from "./ops/health.ts";
@@ -100,6 +99,8 @@ async function answerManagement(
   const repository = target.rawName === null ? null : requireName(target.rawName);
   const access = { caller: exchange.caller, action: "admin", repository } as const;
   requireAccess(access, changesRegistry(exchange.request.method, target), options);
+  // Most registries are asked for images alone: schemas and router of the API are loaded when it is used.
+  const { answerApi } = await import("./api/api.ts");
   return await answerApi({ exchange, repository, path: target.path });
 }
 

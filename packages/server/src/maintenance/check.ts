@@ -144,7 +144,7 @@ async function findDamagedBlobs(folder: string, blobs: readonly StoredBlob[]): P
   for (const blob of blobs) {
     const problem = await verifyFile(join(folder, blob.key), blob);
     // A missing or short file was reported already.
-    if (problem !== null && problem.includes("digest")) damaged.push([blob, problem]);
+    if (problem?.includes("digest")) damaged.push([blob, problem]);
   }
   if (damaged.length === 0) return [];
   const current = new Set(snapshot(folder, listBlobs).map(({ key }) => key));

@@ -448,6 +448,6 @@ async function deleteRepository(metadata: Metadata, name: RepositoryName): Promi
 /** Everything that the collector does to metadata, to the end. */
 async function collectAll(metadata: Metadata): Promise<void> {
   while ((await metadata.garbage.expire(10, uploadKey)) > 0);
-  while ((await metadata.garbage.expireDeletions(10)) > 0);
+  while ((await metadata.garbage.expireDeletions(10)).reviewed > 0);
   while ((await metadata.garbage.collect(10)).reviewed > 0);
 }

@@ -311,7 +311,7 @@ export interface DeletionMetadata {
 
 /** What one step of the collector did. */
 export interface Collected {
-  /** Links that were looked at, whether they were kept or not. 0: nothing is due. */
+  /** Rows that were looked at, whether they were kept or not. 0: nothing is due. */
   readonly reviewed: number;
   /** Links that no manifest needed. */
   readonly unlinked: number;
@@ -342,7 +342,7 @@ export interface GarbageMetadata {
   /** Ends at most `max` sessions and intents past their time, leaving tombstones; how many were ended. */
   expire(max: number, uploadKeyOf: (id: UploadId) => StorageKey): Promise<number>;
   /** Forgets at most `max` deletions that cannot be undone any more, or takes that many parts of their repositories. */
-  expireDeletions(max: number): Promise<number>;
+  expireDeletions(max: number): Promise<Collected>;
   /** Looks at no more than `max` links whose lease has passed, and lets go of what no manifest needs. */
   collect(max: number): Promise<Collected>;
   /**

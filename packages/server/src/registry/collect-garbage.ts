@@ -1,7 +1,13 @@
 import { RegistryError } from "@stowage/oci/errors";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { BlobStore } from "../blobstore/blob-store.ts";
-import type { CollectUntagged, GarbagePreview, ListedObject, Metadata } from "../metadata/metadata.ts";
+import type {
+  Collected,
+  CollectUntagged,
+  GarbagePreview,
+  ListedObject,
+  Metadata,
+} from "../metadata/metadata.ts";
 import { ClockGuard } from "./clock-guard.ts";
 
 export type { GarbagePreview };
@@ -168,15 +174,17 @@ export class Collector {
       garbage.expire(max, (id) => this.#store.uploadKey(id)),
     );
     const untaggedDeleted = await this.#deleteUntagged(signal);
-    const deletionsEnded = await this.#repeat(signal, (max) => garbage.expireDeletions(max));
     let [unlinked, blobsCollected, bytesCollected] = [0, 0, 0];
-    await this.#repeat(signal, async (max) => {
-      const collected = await garbage.collect(max);
+    const count = (collected: Collected) => {
       unlinked += collected.unlinked;
       blobsCollected += collected.blobs;
       bytesCollected += collected.bytes;
       return collected.reviewed;
-    });
+    };
+    const deletionsEnded = await this.#repeat(signal, async (max) =>
+      count(await garbage.expireDeletions(max)),
+    );
+    await this.#repeat(signal, async (max) => count(await garbage.collect(max)));
     return {
       pausedMs,
       uploadsExpired,

@@ -104,8 +104,6 @@ export interface CompiledPolicies {
   isImmutable(repository: RepositoryName, tag: Tag): boolean;
 }
 
-export const NO_POLICIES: CompiledPolicies = compilePolicies(PoliciesSchema.parse({}));
-
 /** @throws RegistryError REQUEST_INVALID with every problem */
 export function parsePolicies(value: unknown): CompiledPolicies {
   const parsed = PoliciesSchema.safeParse(value);

@@ -7,7 +7,7 @@ import { Blobs } from "./blobs.ts";
 import { Collector, type CollectorRules } from "./collect-garbage.ts";
 import { Deletions } from "./deletions.ts";
 import { Inventory } from "./inventory.ts";
-import { type ManifestRules, Manifests } from "./manifests.ts";
+import { type ManifestRules, Manifests, type TagPolicy } from "./manifests.ts";
 import type { Page } from "./page.ts";
 import { Pulls } from "./pulls.ts";
 import { listReferrers, type ReferrerDescriptor, type ReferrersRequest } from "./referrers.ts";
@@ -58,7 +58,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   const collector = new Collector({ metadata, store, rules: rules.collector, monotonic });
   const pulls = new Pulls(metadata, now);
   const retention = new Retention({ metadata, collector, pulls });
-  const policy = () => retention.policies();
+  const policy = async () => (await retention.policies()) ?? NO_POLICY;
   return {
     blobs: new Blobs(metadata, store),
     uploads: new Uploads(metadata, store, now),
@@ -76,3 +76,6 @@ export function createRegistry(options: RegistryOptions): Registry {
     ping: () => metadata.ping(),
   };
 }
+
+/** Until somebody sets policies, every tag may move. */
+const NO_POLICY: TagPolicy = { isImmutable: () => false };

@@ -6,7 +6,7 @@ import type { Caller } from "../auth/authorize.ts";
 import type { JudgedTag, Metadata } from "../metadata/metadata.ts";
 import type { Collector } from "./collect-garbage.ts";
 import { type DeleteReason, TagJudge } from "./judge-tags.ts";
-import { type CompiledPolicies, NO_POLICIES, parsePolicies, type RepositoryPolicy } from "./policies.ts";
+import type { CompiledPolicies, RepositoryPolicy } from "./policies.ts";
 import type { Pulls } from "./pulls.ts";
 
 /** Name of the document that the policies are. */
@@ -63,11 +63,12 @@ export class Retention {
     this.#pulls = pulls;
   }
 
-  /** The policies in force. Asked at every push: compiled once for each text. */
-  async policies(): Promise<CompiledPolicies> {
+  /** The policies in force, or null: nobody has set any. Asked at every push, so each text is compiled once. */
+  async policies(): Promise<CompiledPolicies | null> {
     const json = await this.#metadata.retention.findDocument(DOCUMENT);
-    if (json === null) return NO_POLICIES;
+    if (json === null) return null;
     if (this.#compiled?.json !== json) {
+      const { parsePolicies } = await import("./policies.ts");
       const parsed = parseStrictJson(new TextEncoder().encode(json));
       this.#compiled = { json, policies: parsePolicies(parsed.ok ? parsed.value : null) };
     }
@@ -76,6 +77,7 @@ export class Retention {
 
   /** @throws RegistryError REQUEST_INVALID with every problem of the document */
   async setPolicies(caller: Caller, document: unknown): Promise<CompiledPolicies> {
+    const { parsePolicies } = await import("./policies.ts");
     const policies = parsePolicies(document);
     await this.#metadata.retention.putDocument(DOCUMENT, JSON.stringify(policies.document), caller.name);
     return policies;
@@ -85,10 +87,11 @@ export class Retention {
   async run(signal: AbortSignal, options: { readonly dryRun: boolean }): Promise<RetentionReport> {
     await this.#pulls.flush();
     const policies = await this.policies();
-    const dryRun = options.dryRun || policies.dryRun;
+    const dryRun = options.dryRun || policies?.dryRun === true;
     const now = await this.#metadata.garbage.now();
     const total = { repositories: 0, tagsKept: 0, tagsDeleted: 0, untaggedDeleted: 0 };
     const deleted: DeletedTag[] = [];
+    if (policies === null) return { dryRun, ...total, deleted };
     for await (const repository of this.#repositories()) {
       if (signal.aborted) break;
       const policy = policies.policyOf(repository);

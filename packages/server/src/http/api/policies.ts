@@ -31,8 +31,8 @@ export function addPolicyRoutes(api: Api): void {
     "/policies",
     describe({ id: "getPolicies", tag, summary: "The policies in force", answer: PoliciesSchema }),
     async (context) => {
-      const { document } = await context.env.exchange.registry.retention.policies();
-      return answer(PoliciesSchema, document);
+      const policies = await context.env.exchange.registry.retention.policies();
+      return answer(PoliciesSchema, policies?.document ?? PoliciesSchema.parse({}));
     },
   );
   api.put(

@@ -1,7 +1,7 @@
 import type { Digest } from "@stowage/oci/digest";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Tag } from "@stowage/oci/tag";
-import type { Deletion, Durations, UndoResult } from "../metadata.ts";
+import type { Collected, Deletion, Durations, UndoResult } from "../metadata.ts";
 import { dropUnlinkedBlobs } from "./blobs.ts";
 import { MANIFEST_COLUMNS, type RecordedEdges } from "./deletions.ts";
 import { insertEdges } from "./manifests.ts";
@@ -214,23 +214,35 @@ export function* purgeDeletions(id: number | null): Unit<number> {
 }
 
 /** Forgets deletions past their undo time, and takes apart the repositories that they hid. */
-export function* expireDeletions(max: number, durations: Durations): Unit<number> {
+export function* expireDeletions(max: number, durations: Durations): Unit<Collected> {
   const rows = yield* all<DeletionRow>(
     "SELECT * FROM deletions WHERE undo_until <= ? ORDER BY undo_until LIMIT ?",
     yield* now(),
     max,
   );
-  let done = 0;
+  let total = NOTHING;
   for (const row of rows) {
-    if (done >= max) break;
+    if (total.reviewed >= max) break;
     if (row.kind === "repository") {
-      done += yield* takeApart(row.repository_id, max - done, durations);
+      total = add(total, yield* takeApart(row.repository_id, max - total.reviewed, durations));
       const isLeft = yield* first("SELECT 1 FROM repositories WHERE id = ?", row.repository_id);
       if (isLeft !== null) continue;
     }
-    done += 1 + (yield* forgetDeletion(row.id));
+    const released = yield* forgetDeletion(row.id);
+    total = add(total, { ...NOTHING, reviewed: 1 + released });
   }
-  return done;
+  return total;
+}
+
+const NOTHING: Collected = { reviewed: 0, unlinked: 0, blobs: 0, bytes: 0 };
+
+function add(a: Collected, b: Collected): Collected {
+  return {
+    reviewed: a.reviewed + b.reviewed,
+    unlinked: a.unlinked + b.unlinked,
+    blobs: a.blobs + b.blobs,
+    bytes: a.bytes + b.bytes,
+  };
 }
 
 /** The record holds its blobs no more: the collector looks at them next. How many there were. */
@@ -247,7 +259,7 @@ function* forgetDeletion(id: number): Unit<number> {
 }
 
 /** Deletes at most `max` manifests and links of a repository that lost its name, and at last the repository. */
-function* takeApart(repository: number, max: number, durations: Durations): Unit<number> {
+function* takeApart(repository: number, max: number, durations: Durations): Unit<Collected> {
   const manifests = yield* all(
     `DELETE FROM manifests WHERE repository_id = ? AND digest IN
        (SELECT digest FROM manifests WHERE repository_id = ? LIMIT ?) RETURNING digest`,
@@ -255,7 +267,7 @@ function* takeApart(repository: number, max: number, durations: Durations): Unit
     repository,
     max,
   );
-  if (manifests.length > 0) return manifests.length;
+  if (manifests.length > 0) return { ...NOTHING, reviewed: manifests.length };
   const links = yield* all<{ digest: Digest }>(
     `DELETE FROM repository_blobs WHERE repository_id = ? AND digest IN
        (SELECT digest FROM repository_blobs WHERE repository_id = ? LIMIT ?) RETURNING digest`,
@@ -263,10 +275,10 @@ function* takeApart(repository: number, max: number, durations: Durations): Unit
     repository,
     max,
   );
-  yield* dropUnlinkedBlobs(
+  const dropped = yield* dropUnlinkedBlobs(
     links.map(({ digest }) => digest),
     durations,
   );
   if (links.length < max) yield* all("DELETE FROM repositories WHERE id = ?", repository);
-  return links.length;
+  return { reviewed: links.length, unlinked: links.length, ...dropped };
 }
