@@ -1,9 +1,8 @@
 import { mkdtempSync, realpathSync, rmSync } from "node:fs";
-import { cp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RegistryProcess } from "../support/registry-process.ts";
-import { AREAS, type Area, areasOfFolder, findUnaccounted } from "./data-folder.ts";
+import { AREAS, type Area, areasOfFolder, copyDataFolder, findUnaccounted } from "./data-folder.ts";
 import { ScriptedPush, type Step, STEPS } from "./scripted-push.ts";
 import { type Call, type Fault, isChanging, Trace, type TraceOptions } from "./strace.ts";
 import { type Answer, findBroken, Ledger, send } from "./support.ts";
@@ -166,7 +165,7 @@ export class CrashPoints implements AsyncDisposable {
 
   async #copy({ dataDir, ledger }: Template): Promise<Template & Disposable> {
     const copy = join(this.#folder, `copy-${this.#copies++}`);
-    await cp(dataDir, copy, { recursive: true });
+    await copyDataFolder(dataDir, copy);
     const remove = () => rmSync(copy, { recursive: true, force: true });
     return { dataDir: copy, ledger: ledger.copy(), [Symbol.dispose]: remove };
   }
@@ -230,7 +229,7 @@ export class CrashPoints implements AsyncDisposable {
     if (point === undefined) throw new Error("a push does not sync the folder of its blobs");
     await using broken = await this.#break(point, "kill");
     await broken.registry.kill("SIGKILL");
-    await cp(broken.registry.dataDir, this.#crashed.dataDir, { recursive: true });
+    await copyDataFolder(broken.registry.dataDir, this.#crashed.dataDir);
     this.#crashed.ledger.take(broken.push.ledger);
   }
 }

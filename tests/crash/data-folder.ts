@@ -1,5 +1,6 @@
 import { Database } from "bun:sqlite";
 import { readdirSync } from "node:fs";
+import { cp } from "node:fs/promises";
 import { join } from "node:path";
 
 /** Kinds of paths whose system calls are counted by themselves. */
@@ -17,6 +18,11 @@ export function areasOfFolder(dataDir: string): Readonly<Record<Area, readonly s
     folder: ["blobs", "uploads", ...blobs, join("blobs", "sha256", "00")].map((name) => join(dataDir, name)),
     root: [dataDir],
   };
+}
+
+/** Copies a data folder as a crash left it, without the socket that nobody listens on any more. */
+export async function copyDataFolder(from: string, to: string): Promise<void> {
+  await cp(from, to, { recursive: true, filter: (path) => !path.endsWith(".sock") });
 }
 
 /** Files of which the database knows nothing, so that nobody will ever delete them. The registry must not run. */
