@@ -141,6 +141,7 @@ export class CrashPoints implements AsyncDisposable {
   async callsOfStop(): Promise<readonly Point[]> {
     return await this.#callsOf("stop", async (dataDir, options) => {
       await using registry = await RegistryProcess.start({ dataDir });
+      await settle(registry);
       await using trace = await Trace.attach(registry.pid, options);
       await registry.kill("SIGTERM");
       await trace.stop();
@@ -151,6 +152,7 @@ export class CrashPoints implements AsyncDisposable {
   async killStopAt({ area, name, at }: Point): Promise<readonly string[]> {
     await using copy = await this.#copy(this.#crashed);
     await using registry = await RegistryProcess.start({ dataDir: copy.dataDir });
+    await settle(registry);
     const paths = areasOfFolder(copy.dataDir)[area];
     await using _trace = await Trace.attach(registry.pid, { paths, injection: { name, at, fault: "kill" } });
     const code = await registry.kill("SIGTERM");
@@ -245,4 +247,10 @@ async function findLater(registry: RegistryProcess, ledger: Ledger): Promise<rea
   findings.push(...(await push.findPartial()), ...(await findBroken(registry, ledger)));
   await registry.kill("SIGKILL");
   return [...findings, ...findUnaccounted(registry.dataDir)];
+}
+
+/** Resolves when the collector's first run is over, so that its calls are not taken for those of the stop. */
+async function settle(registry: RegistryProcess): Promise<void> {
+  const headers = { "Content-Type": "application/json" };
+  await send(`${registry.url}/api/v1/gc`, { method: "POST", headers, body: "{}" });
 }
