@@ -68,7 +68,9 @@ export async function compose(options: ComposeOptions): Promise<System> {
     started.use(startSweeping({ collector: registry.collector, log }));
     started.use(startScrubbing({ scrubber: registry.scrubber, log }));
     const { retention, pulls } = registry;
-    started.use(startRetaining({ retention, intervalMs: settings.retentionIntervalMs, log }));
+    if (!settings.readOnly) {
+      started.use(startRetaining({ retention, intervalMs: settings.retentionIntervalMs, log }));
+    }
     started.use(startNotingPulls({ pulls, log }));
   }
   const app = createApp({

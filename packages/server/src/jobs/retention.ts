@@ -1,4 +1,4 @@
-import type { Log } from "../observe/log.ts";
+import { describeError, type Log } from "../observe/log.ts";
 import type { Pulls } from "../registry/pulls.ts";
 import type { Retention } from "../registry/retention.ts";
 import { startPeriodic } from "./periodic.ts";
@@ -19,8 +19,14 @@ export function startRetaining({ retention, intervalMs, log }: RetentionJob): As
     intervalMs,
     log,
     async run(signal) {
-      const { deleted, ...report } = await retention.run(signal, { dryRun: false });
-      if (report.tagsDeleted + report.untaggedDeleted > 0) log.info("applied retention policies", report);
+      const { deleted, byPolicy, ...report } = await retention.run(signal, { dryRun: false });
+      if (report.pausedMs > 0) {
+        log.warn("the clock was set: policies wait until leases have had their time", {
+          seconds: Math.ceil(report.pausedMs / 1_000),
+        });
+      } else if (report.tagsDeleted + report.untaggedDeleted > 0) {
+        log.info(report.dryRun ? "retention policies would delete" : "applied retention policies", report);
+      }
     },
   });
 }
@@ -42,7 +48,9 @@ export function startNotingPulls({
   return {
     async [Symbol.asyncDispose]() {
       await job[Symbol.asyncDispose]();
-      await pulls.flush();
+      await pulls
+        .flush()
+        .catch((error: unknown) => log.warn("pulls were not noted", { error: describeError(error) }));
     },
   };
 }

@@ -331,7 +331,7 @@ function testDeletions(get: () => MetadataUnderTest): void {
 function testUntagged(get: () => MetadataUnderTest): void {
   const delayMs = 2_000;
   const collect = (metadata: Metadata) =>
-    metadata.garbage.collectUntagged(A, { delayMs, max: 100, keepReferrers: false });
+    metadata.garbage.collectUntagged(A, { delayMs, max: 100, among: "all" });
 
   test("a manifest that lost its tag is deleted after the delay, and can be brought back", async () => {
     const { metadata, advanceClock } = get();
@@ -384,9 +384,9 @@ function testUntagged(get: () => MetadataUnderTest): void {
     advanceClock(10 * delayMs);
     expect(await metadata.manifests.findForPush(A, { kind: "digest", digest: image.digest })).not.toBeNull();
     advanceClock(leaseMs - 1);
-    expect(
-      await metadata.garbage.collectUntagged(A, { delayMs: 0, max: 10, keepReferrers: false }),
-    ).toMatchObject({ deleted: 0 });
+    expect(await metadata.garbage.collectUntagged(A, { delayMs: 0, max: 10, among: "all" })).toMatchObject({
+      deleted: 0,
+    });
     const index = manifestOf("index", { children: [childRef(image)], tags: [requireTag("v1")] });
     expect(await metadata.manifests.put(index)).toEqual({ kind: "stored" });
     advanceClock(10 * delayMs);

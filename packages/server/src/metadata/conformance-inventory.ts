@@ -185,7 +185,7 @@ function testTags(get: () => MetadataUnderTest): void {
     }
     // The one that lost its tag is loose now, the one that got it no more.
     advanceClock(10 * TEST_DURATIONS.leaseMs);
-    await garbage.collectUntagged(A, { delayMs: 0, max: 100, keepReferrers: false });
+    await garbage.collectUntagged(A, { delayMs: 0, max: 100, among: "all" });
     expect(await manifests.find(A, { kind: "digest", digest: digest("one") })).toBeNull();
     expect(await manifests.find(A, { kind: "digest", digest: digest("two") })).not.toBeNull();
   });

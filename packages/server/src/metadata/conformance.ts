@@ -21,6 +21,7 @@ import {
 } from "./conformance-content.ts";
 import { testGarbage } from "./conformance-garbage.ts";
 import { testInventory } from "./conformance-inventory.ts";
+import { testRetention } from "./conformance-retention.ts";
 import type { Metadata } from "./metadata.ts";
 
 /** What every metadata store must do. */
@@ -42,6 +43,7 @@ export function testMetadata(name: string, open: () => Promise<MetadataUnderTest
     testListings(() => metadata);
     testGarbage(() => subject);
     testInventory(() => subject);
+    testRetention(() => subject);
   });
 }
 

@@ -380,8 +380,8 @@ export interface ListedObject {
 export interface CollectUntagged {
   readonly delayMs: number;
   readonly max: number;
-  /** Leave what has a subject alone, whether or not the subject is there. */
-  readonly keepReferrers: boolean;
+  /** Of all loose manifests, of those that have no subject, or of those that have one. */
+  readonly among: "all" | "without-subject" | "referrers";
 }
 
 export interface DueObject {

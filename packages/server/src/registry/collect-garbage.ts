@@ -1,4 +1,3 @@
-import { RegistryError } from "@stowage/oci/errors";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { BlobStore } from "../blobstore/blob-store.ts";
 import type {
@@ -9,6 +8,7 @@ import type {
   Metadata,
 } from "../metadata/metadata.ts";
 import { ClockGuard } from "./clock-guard.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
 
 export type { GarbagePreview };
 
@@ -23,9 +23,6 @@ const REST_MS_MAX = 100;
 
 /** Objects that are being deleted at once. */
 const DELETES_PARALLEL_MAX = 8;
-
-/** Runs that wait or are under way at once: each finds nothing that the one before it did not. */
-const RUNS_WAITING_MAX = 16;
 
 /** Objects that are compared with the metadata at once. */
 const SWEEP_PAGE = 200;
@@ -83,8 +80,7 @@ export class Collector {
   readonly #rules: CollectorRules;
   readonly #monotonic: () => number;
   readonly #guard: ClockGuard;
-  #running: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  readonly #runs = new OneAtATime("the collector");
   #batch: number;
 
   constructor({ metadata, store, rules, monotonic }: CollectorOptions) {
@@ -101,23 +97,13 @@ export class Collector {
    * @throws RegistryError TOOMANYREQUESTS when too many wait
    */
   async run(signal: AbortSignal): Promise<GarbageReport> {
-    if (this.#waiting >= RUNS_WAITING_MAX) {
-      throw new RegistryError("TOOMANYREQUESTS", {
-        message: `${RUNS_WAITING_MAX} runs of the collector wait already; ask again when they are done`,
-        headers: { "Retry-After": "60" },
-      });
-    }
-    this.#waiting += 1;
-    const next = this.#running.then(() => this.#collect(signal));
-    this.#running = next.then(
-      () => this.#leave(),
-      () => this.#leave(),
-    );
-    return await next;
+    return await this.#runs.run(() => this.#collect(signal));
   }
 
-  #leave(): void {
-    this.#waiting -= 1;
+  /** Milliseconds for which nothing may be deleted by its age, because the clock was set; 0 when all is well. */
+  async pausedMs(): Promise<number> {
+    const wall = await this.#metadata.garbage.now();
+    return Math.ceil(this.#guard.pauseAt({ wall, monotonic: this.#monotonic() }));
   }
 
   /** What there is to free. Changes nothing. */
@@ -168,7 +154,7 @@ export class Collector {
 
   async #collect(signal: AbortSignal): Promise<GarbageReport> {
     const { garbage } = this.#metadata;
-    const pausedMs = this.#guard.pauseAt({ wall: await garbage.now(), monotonic: this.#monotonic() });
+    const pausedMs = await this.pausedMs();
     if (pausedMs > 0) return { ...NOTHING_DONE, pausedMs };
     const uploadsExpired = await this.#repeat(signal, (max) =>
       garbage.expire(max, (id) => this.#store.uploadKey(id)),
@@ -220,7 +206,7 @@ export class Collector {
     let deleted = 0;
     for await (const repository of this.#repositories()) {
       if (signal.aborted) break;
-      const options = { delayMs: untaggedMs, keepReferrers: false };
+      const options = { delayMs: untaggedMs, among: "all" } as const;
       deleted += await this.deleteUntagged(repository, options, signal);
     }
     return deleted;

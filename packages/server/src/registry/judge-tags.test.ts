@@ -47,9 +47,15 @@ const CASES: readonly (readonly [string, readonly unknown[], readonly string[]])
   ["no pattern matches every tag", [{ mostRecentlyPushedCount: 2 }], ["v2.1", "dev"]],
   ["the newest are counted among what matches", [{ patterns: ["^v"], mostRecentlyPushedCount: 1 }], ["v2.1"]],
   ["most recently pulled", [{ mostRecentlyPulledCount: 2 }], ["v1.0", "v2.0"]],
+  [
+    "what was never pulled comes last, the newest of it first",
+    [{ mostRecentlyPulledCount: 4 }],
+    ["v1.0", "v2.0", "v2.1", "dev"],
+  ],
   ["pushed within", [{ pushedWithin: "30h" }], ["v2.0", "v2.1", "dev"]],
-  ["pulled within", [{ pulledWithin: "20h" }], ["v1.0", "v2.0"]],
-  ["one reason is enough", [{ pushedWithin: "1h", pulledWithin: "2h" }], ["v1.0", "dev"]],
+  ["pulled within, or too new to have been", [{ pulledWithin: "9h" }], ["v1.0", "dev"]],
+  ["one reason is enough", [{ pushedWithin: "1h", mostRecentlyPulledCount: 1 }], ["v1.0", "dev"]],
+  ["a count of 0 is no rule", [{ patterns: ["^v2"], mostRecentlyPushedCount: 0 }], ["v2.0", "v2.1"]],
   [
     "a tag belongs to the first rule that it matches",
     [{ patterns: ["^v1"], pushedWithin: "1h" }, { patterns: ["^v"] }],
@@ -92,6 +98,18 @@ const REFUSED: readonly (readonly [string, unknown])[] = [
   ["a pattern that is none", { immutableTags: [{ repositories: ["**"], patterns: ["("] }] }],
   ["a look-ahead, which RE2 has not", { immutableTags: [{ repositories: ["**"], patterns: ["(?=a)"] }] }],
   ["a long pattern", { immutableTags: [{ repositories: ["**"], patterns: ["a".repeat(513)] }] }],
+  ["a glob whose ** has company", { retention: { policies: [{ repositories: ["prod**"] }] } }],
+  ["more policies than 100", { retention: { policies: Array(101).fill({ repositories: ["a"] }) } }],
+  ["more patterns than 100", { immutableTags: [{ repositories: ["a"], patterns: Array(101).fill("a") }] }],
+  ["a very long pattern", { immutableTags: [{ repositories: ["a"], patterns: ["(a+)+$".repeat(20_000)] }] }],
+  [
+    "a pattern that becomes a huge machine",
+    { immutableTags: [{ repositories: ["a"], patterns: ["[a-z]{1000}".repeat(6)] }] },
+  ],
+  [
+    "patterns that are too much together",
+    { immutableTags: [{ repositories: ["a"], patterns: Array(100).fill("a{90}") }] },
+  ],
   ["a time without a unit", { retention: { delay: "24" } }],
   [
     "a count below zero",
@@ -135,4 +153,28 @@ test("a pattern that would keep another engine busy for years is answered at onc
   const tag = parseTag(`${"a".repeat(127)}b`);
   if (tag === null || REPOSITORY === null) throw new Error("no tag");
   expect(policies.isImmutable(REPOSITORY, tag)).toBe(false);
+});
+
+test("parsePolicies names every problem, and where it is", () => {
+  const document = {
+    retention: { policies: [{ repositories: ["a"], keepTags: [{ patterns: ["ok", "(", "(?=a)"] }] }] },
+    immutableTags: [{ repositories: ["b"], patterns: ["["] }],
+  };
+  const refusal = () => parsePolicies(document);
+  expect(refusal).toThrow('retention.policies.0.keepTags.0.patterns.1: "(" is no regular expression of RE2');
+  expect(refusal).toThrow("retention.policies.0.keepTags.0.patterns.2:");
+  expect(refusal).toThrow("immutableTags.0.patterns.0:");
+  const misspelt = { retention: { policies: [{ repositories: ["A"], keepTag: [] }] } };
+  expect(() => parsePolicies(misspelt)).toThrow(
+    "retention.policies.0.repositories.0: wanted a repository name",
+  );
+  expect(() => parsePolicies(misspelt)).toThrow('"keepTag"');
+});
+
+test("a document as large as the API takes it is compiled or refused without trying all of it", () => {
+  const patterns = Array.from({ length: 100 }, () => "(?:a?){1000}c".repeat(39));
+  const immutableTags = Array.from({ length: 100 }, () => ({ repositories: ["**"], patterns }));
+  expect(() => parsePolicies({ immutableTags })).toThrow(
+    "immutableTags.0.patterns.0: up to here all patterns",
+  );
 });

@@ -53,8 +53,14 @@ function isSorted(moments: readonly Moment[]): boolean {
 
 const pushOf = ({ pushedAt, tag }: JudgedTag): Moment => ({ at: pushedAt, tag });
 
-/** A tag that was never pulled counts as pulled before all others. */
-const pullOf = ({ pulledAt, tag }: JudgedTag): Moment => ({ at: pulledAt ?? 0, tag });
+/** Later than any push, in milliseconds since 1970 (ECMAScript: the last moment that a Date can be). */
+const END_OF_TIME = 8.64e15;
+
+/** Tags that were never pulled come after all that were, in the order of their pushes. */
+const pullOf = ({ pulledAt, pushedAt, tag }: JudgedTag): Moment => ({
+  at: pulledAt ?? pushedAt - END_OF_TIME,
+  tag,
+});
 
 /**
  * Judges the tags of one repository by its policy, in two passes: every tag is shown with `see`, then each is asked for
@@ -100,7 +106,9 @@ export class TagJudge {
       pushed.has(pushOf(judged)) ||
       pulled.has(pullOf(judged)) ||
       isWithin(judged.pushedAt, rule.pushedWithinMs) ||
-      isWithin(judged.pulledAt, rule.pulledWithinMs);
+      isWithin(judged.pulledAt, rule.pulledWithinMs) ||
+      // A new tag has its time to be pulled for the first time, as in zot.
+      isWithin(judged.pushedAt, rule.pulledWithinMs);
     return isKept ? null : "meets no rule";
   }
 }

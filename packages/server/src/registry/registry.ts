@@ -57,7 +57,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   const { metadata, store, rules, now, monotonic } = options;
   const collector = new Collector({ metadata, store, rules: rules.collector, monotonic });
   const pulls = new Pulls(metadata, now);
-  const retention = new Retention({ metadata, collector, pulls });
+  const retention = new Retention({ metadata, collector, pulls, monotonic });
   const policy = async () => (await retention.policies()) ?? NO_POLICY;
   return {
     blobs: new Blobs(metadata, store),

@@ -5,13 +5,24 @@ import { answer, describe } from "./describe.ts";
 import { Count } from "./fields.ts";
 import { body } from "./validate.ts";
 
+const counts = {
+  repositories: Count.meta({ description: "repositories that a policy is for" }),
+  tagsKept: Count,
+  tagsDeleted: Count,
+  untaggedDeleted: Count.meta({ description: "0 in a dry run" }),
+};
+
 const RetentionReport = z
   .object({
     dryRun: z.boolean(),
-    repositories: Count.meta({ description: "repositories that a policy is for" }),
-    tagsKept: Count,
-    tagsDeleted: Count,
-    untaggedDeleted: Count,
+    pausedMs: Count.meta({
+      description: "milliseconds for which nothing is deleted because the clock was set",
+    }),
+    ...counts,
+    byPolicy: z
+      .array(z.object(counts))
+      .readonly()
+      .meta({ description: "the same for each policy, in the order of the document" }),
     deleted: z
       .array(z.object({ repository: z.string(), tag: z.string(), reason: z.string() }))
       .readonly()

@@ -45,7 +45,7 @@ export function* deleteTag(
   const id = yield* findRepository(repository);
   if (id === null) return null;
   const row = yield* first<TagRow>(
-    "DELETE FROM tags WHERE repository_id = ? AND name = ? RETURNING name, digest, pushed_at, pushed_by",
+    "DELETE FROM tags WHERE repository_id = ? AND name = ? RETURNING name, digest, pushed_at, pushed_by, pulled_at",
     id,
     tag,
   );
@@ -178,13 +178,15 @@ interface TagRow {
   digest: Digest;
   pushed_at: number;
   pushed_by: string | null;
+  pulled_at: number | null;
 }
 
 function* tagsOf(id: number, manifests: readonly Digest[]): Unit<readonly TagRow[]> {
   const tags: TagRow[] = [];
   for (const digest of manifests) {
     const rows = yield* all<TagRow>(
-      "SELECT name, digest, pushed_at, pushed_by FROM tags WHERE repository_id = ? AND digest = ? ORDER BY name",
+      `SELECT name, digest, pushed_at, pushed_by, pulled_at FROM tags
+        WHERE repository_id = ? AND digest = ? ORDER BY name`,
       id,
       digest,
     );
@@ -294,7 +296,6 @@ export const MANIFEST_COLUMNS = [
   "content_size",
   "pushed_at",
   "pushed_by",
-  "pulled_at",
 ] as const;
 
 /** What a deleted manifest held. */
@@ -338,11 +339,12 @@ function* recordManifest(deletion: number, id: number, digest: Digest): Unit<voi
 
 function* recordTag(deletion: number, tag: TagRow): Unit<void> {
   yield* all(
-    "INSERT INTO deleted_tags (deletion_id, name, digest, pushed_at, pushed_by) VALUES (?, ?, ?, ?, ?)",
+    "INSERT INTO deleted_tags (deletion_id, name, digest, pushed_at, pushed_by, pulled_at) VALUES (?, ?, ?, ?, ?, ?)",
     deletion,
     tag.name,
     tag.digest,
     tag.pushed_at,
     tag.pushed_by,
+    tag.pulled_at,
   );
 }

@@ -70,21 +70,25 @@ export function* collect(max: number, durations: Durations): Unit<Collected> {
 
 const COLLECTOR: Actor = { name: null, reason: "untagged" };
 
+const AMONG = {
+  all: "",
+  "without-subject": "AND subject_digest IS NULL",
+  referrers: "AND subject_digest IS NOT NULL",
+} satisfies Record<CollectUntagged["among"], string>;
+
 export function* collectUntagged(
   repository: RepositoryName,
-  { delayMs, max, keepReferrers }: CollectUntagged,
+  { delayMs, max, among }: CollectUntagged,
   durations: Durations,
 ): Unit<{ readonly reviewed: number; readonly deleted: number }> {
   const id = yield* findRepository(repository);
   if (id === null) return { reviewed: 0, deleted: 0 };
   const loose = yield* all<{ digest: Digest; subject_digest: Digest | null }>(
     `SELECT digest, subject_digest FROM manifests WHERE repository_id = ? AND loose_since <= ?
-        AND (? = 0 OR subject_digest IS NULL)
-      ORDER BY loose_since LIMIT ?`,
+        ${AMONG[among]} ORDER BY loose_since LIMIT ?`,
     id,
     // Pushing a manifest, or seeing it there, is a positive answer to a pusher like any other.
     (yield* now()) - Math.max(delayMs, durations.leaseMs),
-    keepReferrers ? 1 : 0,
     max,
   );
   let deleted = 0;

@@ -132,7 +132,9 @@ export function* findManifestSummary(
   if (id === null) return null;
   const row = yield* first<ManifestRow>(
     `SELECT media_type, artifact_type, subject_digest, os, architecture, variant, size, content_size,
-            pushed_at, pushed_by, pulled_at
+            pushed_at, pushed_by,
+            (SELECT pulled_at FROM manifest_pulls p
+              WHERE p.repository_id = manifests.repository_id AND p.digest = manifests.digest) AS pulled_at
        FROM manifests WHERE repository_id = ? AND digest = ?`,
     id,
     digest,

@@ -75,18 +75,27 @@ export function* deleteJudgedTags(
 
 export function* recordPulls(pulls: readonly Pull[]): Unit<void> {
   for (const { repository, reference, at } of pulls) {
-    const [table, column, key] =
-      reference.kind === "tag"
-        ? (["tags", "name", reference.tag] as const)
-        : (["manifests", "digest", reference.digest] as const);
+    if (reference.kind === "tag") {
+      yield* all(
+        `UPDATE tags SET pulled_at = ?
+          WHERE repository_id = (SELECT id FROM repositories WHERE name = ?) AND name = ?
+            AND (pulled_at IS NULL OR pulled_at < ?)`,
+        at,
+        repository,
+        reference.tag,
+        at,
+      );
+      continue;
+    }
     yield* all(
-      `UPDATE ${table} SET pulled_at = ?
-        WHERE repository_id = (SELECT id FROM repositories WHERE name = ?) AND ${column} = ?
-          AND (pulled_at IS NULL OR pulled_at < ?)`,
+      `INSERT INTO manifest_pulls (repository_id, digest, pulled_at)
+         SELECT m.repository_id, m.digest, ? FROM repositories r
+           JOIN manifests m ON m.repository_id = r.id AND m.digest = ? WHERE r.name = ?
+       ON CONFLICT (repository_id, digest) DO UPDATE SET pulled_at = excluded.pulled_at
+         WHERE excluded.pulled_at > manifest_pulls.pulled_at`,
       at,
+      reference.digest,
       repository,
-      key,
-      at,
     );
   }
 }

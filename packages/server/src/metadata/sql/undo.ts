@@ -165,10 +165,18 @@ function* restoreManifest(
   yield* insertEdges("manifest_children", "child_digest", { ...to, to: edges.children });
 }
 
+interface RecordedTag {
+  name: Tag;
+  digest: Digest;
+  pushed_at: number;
+  pushed_by: string | null;
+  pulled_at: number | null;
+}
+
 /** Tags that point somewhere else by now stay there: who pushed them meant it. */
 function* restoreTags(deletion: number, repository: number | null): Unit<readonly Tag[]> {
-  const tags = yield* all<{ name: Tag; digest: Digest; pushed_at: number; pushed_by: string | null }>(
-    "SELECT name, digest, pushed_at, pushed_by FROM deleted_tags WHERE deletion_id = ?",
+  const tags = yield* all<RecordedTag>(
+    "SELECT name, digest, pushed_at, pushed_by, pulled_at FROM deleted_tags WHERE deletion_id = ?",
     deletion,
   );
   const skipped: Tag[] = [];
@@ -180,13 +188,14 @@ function* restoreTags(deletion: number, repository: number | null): Unit<readonl
     );
     if (target === null) throw new ContentGone(tag.digest);
     const isNew = yield* touched(
-      `INSERT INTO tags (repository_id, name, digest, pushed_at, pushed_by) VALUES (?, ?, ?, ?, ?)
+      `INSERT INTO tags (repository_id, name, digest, pushed_at, pushed_by, pulled_at) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT DO NOTHING RETURNING name`,
       repository,
       tag.name,
       tag.digest,
       tag.pushed_at,
       tag.pushed_by,
+      tag.pulled_at,
     );
     if (!isNew) skipped.push(tag.name);
     else {

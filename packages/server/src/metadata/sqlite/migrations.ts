@@ -154,13 +154,21 @@ CREATE INDEX blobs_verified ON blobs (verified_at) WHERE quarantined_at IS NULL;
 CREATE INDEX blobs_quarantined ON blobs (quarantined_at) WHERE quarantined_at IS NOT NULL;
 
 ALTER TABLE manifests ADD COLUMN loose_since INTEGER;
-ALTER TABLE manifests ADD COLUMN pulled_at INTEGER;
 UPDATE manifests SET loose_since = pushed_at WHERE NOT EXISTS
   (SELECT 1 FROM tags t WHERE t.repository_id = manifests.repository_id AND t.digest = manifests.digest);
 CREATE INDEX manifests_loose ON manifests (repository_id, loose_since) WHERE loose_since IS NOT NULL;
 CREATE INDEX manifests_digest ON manifests (digest);
 ALTER TABLE tags ADD COLUMN pulled_at INTEGER;
 CREATE INDEX tags_pushed ON tags (repository_id, pushed_at, name);
+
+-- Not a column of manifests: writing it would write the manifest's bytes again.
+CREATE TABLE manifest_pulls (
+  repository_id INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  pulled_at INTEGER NOT NULL,
+  PRIMARY KEY (repository_id, digest),
+  FOREIGN KEY (repository_id, digest) REFERENCES manifests (repository_id, digest) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
 
 -- An intent that runs out takes its session along, so that no later attempt can use the key again.
 ALTER TABLE intents ADD COLUMN upload_id TEXT NOT NULL DEFAULT '';
@@ -194,6 +202,7 @@ CREATE TABLE deleted_tags (
   digest TEXT NOT NULL,
   pushed_at INTEGER NOT NULL,
   pushed_by TEXT,
+  pulled_at INTEGER,
   PRIMARY KEY (deletion_id, name)
 ) STRICT, WITHOUT ROWID;
 
