@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repository-name";
+import { Retention } from "@stowage/server/registry/retention";
 import { blobOf, imageOf, type TestImage } from "../support/content.ts";
 import { errorCode, TestApp } from "../support/test-app.ts";
 
@@ -165,3 +167,99 @@ test("policies are read and set by the management API, and applied on demand", a
   expect(refused.status).toBe(400);
   expect(await (await app.request("GET", "/api/v1/policies")).json()).toEqual(document);
 });
+
+test("a dry run changes nothing and leaves no record, also when the document asks for it", async () => {
+  await using app = new TestApp();
+  await pushFive(app, "prod/a");
+  const { retention } = keepNewest(2);
+  await app.registry.retention.setPolicies(CALLER, { retention: { ...retention, dryRun: true } });
+  app.clockAhead += 100 * HOUR_MS;
+  const before = await app.metadata.retention.listTags(parsed("prod/a"), { entriesMax: 10, after: "" });
+  const counts = { repositories: 1, tagsKept: 2, tagsDeleted: 3, untaggedDeleted: 0 };
+  const wanted = { dryRun: true, ...counts, byPolicy: [counts] };
+  expect(await app.registry.retention.run(NEVER, { dryRun: false })).toMatchObject(wanted);
+  expect(await app.metadata.retention.listTags(parsed("prod/a"), { entriesMax: 10, after: "" })).toEqual(
+    before,
+  );
+  expect(await app.metadata.deletions.list({ before: null, entriesMax: 10 })).toEqual([]);
+});
+
+test("children of an index that has a tag are kept, and go after it", async () => {
+  await using app = new TestApp();
+  const child = image("child");
+  await app.pushImage("prod/a", child.manifest.digest, child);
+  const mediaType = "application/vnd.oci.image.index.v1+json";
+  const entry = {
+    mediaType: child.mediaType,
+    digest: child.manifest.digest,
+    size: child.manifest.bytes.byteLength,
+  };
+  const index = blobOf(JSON.stringify({ schemaVersion: 2, mediaType, manifests: [entry] }));
+  await app.pushManifest("prod/a", "multi", { manifest: index, mediaType });
+  const run = async () => {
+    app.clockAhead += 30 * HOUR_MS;
+    return (await app.registry.retention.run(NEVER, { dryRun: false })).untaggedDeleted;
+  };
+  await app.registry.retention.setPolicies(CALLER, keepNewest(1));
+  expect([await run(), await run()]).toEqual([0, 0]);
+  await app.pushImage("prod/a", "newer", image("newer"));
+  expect([await run(), await run(), await run()]).toEqual([0, 1, 1]);
+});
+
+test("deleteReferrers deletes them also where untagged manifests are kept", async () => {
+  await using app = new TestApp();
+  const subject = { mediaType: "a/b", digest: blobOf("nobody").digest, size: 6 };
+  const [referrer, untagged] = [image("referrer", { subject }), image("untagged")];
+  for (const each of [referrer, untagged]) await app.pushImage("prod/a", each.manifest.digest, each);
+  const policy = keepNewest(1, { deleteReferrers: true, deleteUntagged: false });
+  await app.registry.retention.setPolicies(CALLER, policy);
+  app.clockAhead += 30 * HOUR_MS;
+  expect(await app.registry.retention.run(NEVER, { dryRun: false })).toMatchObject({ untaggedDeleted: 1 });
+  const left = await app.request("GET", `/v2/prod/a/manifests/${untagged.manifest.digest}`);
+  expect(left.status).toBe(200);
+});
+
+test("a clock that was set a year ahead makes no tag old", async () => {
+  await using app = new TestApp();
+  await pushFive(app, "prod/a");
+  const policy = { repositories: ["**"], keepTags: [{ pushedWithin: "30d" }] };
+  await app.registry.retention.setPolicies(CALLER, { retention: { policies: [policy] } });
+  expect(await app.registry.retention.run(NEVER, { dryRun: false })).toMatchObject({ pausedMs: 0 });
+  app.wallAhead += 365 * 24 * HOUR_MS;
+  const paused = await app.registry.retention.run(NEVER, { dryRun: false });
+  expect(paused.pausedMs).toBeGreaterThan(0);
+  expect(paused.tagsDeleted).toBe(0);
+  expect(await tagsOf(app, "prod/a")).toHaveLength(5);
+});
+
+test("policies that are replaced while they are applied are not applied any further", async () => {
+  await using app = new TestApp();
+  for (const repository of ["prod/a", "prod/b"]) await pushFive(app, repository);
+  const { collector, pulls, retention } = app.registry;
+  await retention.setPolicies(CALLER, keepNewest(2));
+  const { garbage, manifests, retention: stored } = app.metadata;
+  const listTags: typeof stored.listTags = async (repository, page) => {
+    if (repository === "prod/b") await retention.setPolicies(CALLER, {});
+    return await stored.listTags(repository, page);
+  };
+  const metadata = { garbage, manifests, retention: { ...stored, listTags } };
+  const running = new Retention({ metadata, collector, pulls, monotonic: () => performance.now() });
+  expect(await running.run(NEVER, { dryRun: false })).toMatchObject({ repositories: 2, tagsDeleted: 3 });
+  expect(await tagsOf(app, "prod/b")).toHaveLength(5);
+});
+
+test("runs of retention that wait are limited", async () => {
+  await using app = new TestApp();
+  const parts = { headers: { "Content-Type": "application/json" }, body: "{}" };
+  const answers = await Promise.all(
+    Array.from({ length: 40 }, () => app.request("POST", "/api/v1/retention", parts)),
+  );
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 429]));
+  expect((await app.request("POST", "/api/v1/retention", parts)).status).toBe(200);
+});
+
+function parsed(text: string): RepositoryName {
+  const name = parseRepositoryName(text);
+  if (name === null) throw new Error(`"${text}" is no repository name`);
+  return name;
+}
