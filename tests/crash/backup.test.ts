@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { pack } from "tar-stream";
-import { RegistryProcess, WORKSPACE } from "../support/registry-process.ts";
+import { stowage } from "../support/command.ts";
+import { RegistryProcess } from "../support/registry-process.ts";
 import { Random, SEED } from "./load.ts";
 import { Client, findBroken, Ledger, LONG } from "./support.ts";
 
@@ -16,35 +17,30 @@ const LAYER_BYTES_MAX = 60_000;
 /** A collector in a hurry: what is deleted is gone while the backup that still names it is under way. */
 const HURRY = ["--gc-interval", "100ms", "--gc-lease", "5s", "--gc-grace", "200ms", "--undo-time", "300ms"];
 
-const MAIN = join(WORKSPACE, "packages", "cli", "src", "main.ts");
+/** Images of one pusher that stay for many rounds, and what its others come to: a registry that grows proves no more. */
+const STAYING_MAX = 40;
+const PASSING_MAX = 4;
 
-interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function stowage(...args: readonly string[]): Promise<Ran> {
-  const child = Bun.spawn([process.execPath, MAIN, ...args], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-  return { code: await child.exited, stdout, stderr };
+interface Pushed {
+  readonly image: ReturnType<Random["image"]>;
+  readonly tag: string;
 }
 
 /** Pushes images and deletes older ones until it is told to stop. */
 async function churn(client: Client, random: Random, signal: AbortSignal): Promise<void> {
-  const kept: { image: ReturnType<Random["image"]>; tag: string }[] = [];
+  const staying: Pushed[] = [];
+  const passing: Pushed[] = [];
   for (let at = 0; !signal.aborted; at++) {
     const image = random.image(LAYER_BYTES_MAX);
     const tag = `v${at}-${random.between(0, 0x7fffffff)}`;
     if (!(await client.pushImage(image, tag))) return;
     // Every third image stays: what must be in the backups.
-    if (at % 3 !== 0) kept.push({ image, tag });
-    const doomed = kept.length > 4 ? kept.splice(random.between(0, 2), 1)[0] : undefined;
-    if (doomed !== undefined) await client.deleteManifest(doomed.image, doomed.tag);
+    (at % 3 === 0 ? staying : passing).push({ image, tag });
+    const doomed = [
+      ...(staying.length > STAYING_MAX ? staying.splice(0, 1) : []),
+      ...(passing.length > PASSING_MAX ? passing.splice(random.between(0, 2), 1) : []),
+    ];
+    for (const old of doomed) await client.deleteManifest(old.image, old.tag);
   }
 }
 

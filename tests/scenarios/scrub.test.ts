@@ -2,7 +2,9 @@ import { expect, test } from "bun:test";
 import { mkdtemp, open, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { FaultyBlobStore } from "@stowage/server/blobstore/faulty";
 import { FilesystemBlobStore } from "@stowage/server/blobstore/filesystem/filesystem-blob-store";
+import { MemoryBlobStore } from "@stowage/server/blobstore/memory";
 import { blobOf, imageOf, seededBytes, type TestBlob } from "../support/content.ts";
 import { Random } from "../support/random.ts";
 import { errorCode, TestApp } from "../support/test-app.ts";
@@ -113,14 +115,13 @@ test("scrub reads a blob again when its interval has passed, and not before", as
   await using app = new TestApp();
   await app.pushBlob("t/r", blobOf("abc"));
   await app.pushBlob("t/r", blobOf(""));
-  const run = async () => {
-    await app.registry.scrubber.run(NEVER, { all: false });
-    return app.registry.scrubber.status().blobs;
-  };
+  const run = async () => (await app.registry.scrubber.run(NEVER, { all: false })).blobs;
   expect(await run()).toBe(0);
   app.clockAhead += 30 * 24 * 3_600_000 + 1;
   expect(await run()).toBe(2);
   expect(await run()).toBe(0);
+  // A look that found nothing due does not hide what the last run did.
+  expect(app.registry.scrubber.status()).toMatchObject({ running: false, blobs: 2 });
 });
 
 test("a file that was swapped for another one's is found, and put back it is served again after a push", async () => {
@@ -138,4 +139,68 @@ test("a file that was swapped for another one's is found, and put back it is ser
   expect((await app.pushBlob("t/r", one)).status).toBe(201);
   expect((await app.request("GET", `/v2/t/r/blobs/${one.digest}`)).status).toBe(200);
   await rm(folder, { recursive: true });
+});
+
+/** A store whose `open` fails once in a while with an error of the system. */
+function failingStore(code: () => string | null): FaultyBlobStore {
+  return new FaultyBlobStore(new MemoryBlobStore(), (operation) => {
+    const failure = operation === "open" ? code() : null;
+    if (failure !== null) throw Object.assign(new Error(failure), { code: failure });
+  });
+}
+
+test("a bad sector is a finding; a machine that has no more files, or a store that is away, takes no blob out of sight", async () => {
+  let code: string | null = null;
+  await using app = new TestApp({ store: failingStore(() => code) });
+  const blob = blobOf("abc");
+  await app.pushBlob("t/r", blob);
+  const head = async () => (await app.request("HEAD", `/v2/t/r/blobs/${blob.digest}`)).status;
+  for (code of ["EMFILE", "ENFILE", "ENOMEM", "EACCES", "ECONNRESET"]) {
+    expect(app.registry.scrubber.run(NEVER, EVERYTHING)).rejects.toThrow(code);
+    await app.registry.scrubber.run(NEVER, EVERYTHING).catch(() => null);
+    expect(app.registry.scrubber.status()).toMatchObject({ running: false, findings: 0, endedEarly: true });
+    code = null;
+    expect(await head()).toBe(200);
+  }
+  code = "EIO";
+  expect(await app.registry.scrubber.run(NEVER, EVERYTHING)).toMatchObject({
+    findings: 1,
+    endedEarly: false,
+  });
+  code = null;
+  expect(await head()).toBe(404);
+  expect(await app.registry.scrubber.findings(null, 10)).toMatchObject([{ problem: "unreadable" }]);
+});
+
+test("scrub of everything that comes while another run is under way reads everything, each blob once", async () => {
+  await using app = new TestApp();
+  for (let at = 0; at < 100; at++) await app.pushBlob("t/r", blobOf(`old ${at}`));
+  app.clockAhead += 30 * 24 * 3_600_000 + 1;
+  for (let at = 0; at < 100; at++) await app.pushBlob("t/r", blobOf(`new ${at}`));
+  app.clockAhead += 1;
+  const due = app.registry.scrubber.run(NEVER, { all: false });
+  expect(app.registry.scrubber.start(EVERYTHING, () => null)).toMatchObject({ running: true });
+  expect(await due).toMatchObject({ blobs: 200, endedEarly: false });
+});
+
+test("a clock that is set back while everything is read does not make scrub go on for ever", async () => {
+  await using app = new TestApp();
+  for (let at = 0; at < 100; at++) await app.pushBlob("t/r", blobOf(`blob ${at}`));
+  const run = app.registry.scrubber.run(NEVER, EVERYTHING);
+  app.wallAhead = -3_600_000;
+  expect(await run).toMatchObject({ blobs: 100 });
+});
+
+test("a blob that was collected, or pushed again, while it was read is no finding", async () => {
+  await using app = new TestApp();
+  const [collected, pushed] = [blobOf("collected"), blobOf("pushed again")];
+  for (const blob of [collected, pushed]) await app.pushBlob("t/r", blob);
+  const stale = await app.metadata.scrub.next(Number.MAX_SAFE_INTEGER, 10);
+  await app.request("DELETE", `/v2/t/r/blobs/${collected.digest}`);
+  for (const blob of stale) await app.metadata.scrub.quarantine(blob, "missing");
+  await app.pushBlob("t/r", pushed);
+  const before = await app.registry.scrubber.findings(null, 10);
+  for (const blob of stale) expect(await app.metadata.scrub.quarantine(blob, "missing")).toBe(false);
+  expect(await app.registry.scrubber.findings(null, 10)).toEqual(before);
+  expect((await app.request("HEAD", `/v2/t/r/blobs/${pushed.digest}`)).status).toBe(200);
 });

@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
 import { compose } from "@stowage/server/compose";
 import type { Settings } from "@stowage/server/config/settings";
+import { requireRegistry } from "@stowage/server/maintenance/data-folder";
 import { createLog } from "@stowage/server/observe/log";
 import { socketPathOf } from "@stowage/server/serve";
 
@@ -22,11 +22,12 @@ type Send = (request: Request) => Promise<Response>;
 
 /**
  * Reaches the server by its socket, or takes the folder itself, without the jobs that a server has.
- * @throws Error when the folder is not there or somebody else has it
+ * @throws Error when there is no registry in the folder, or somebody else has it
  */
 export async function openLocalServer(settings: Settings): Promise<LocalServer> {
   const { dataDir } = settings;
-  if (!existsSync(dataDir)) throw new Error(`there is no folder "${dataDir}"; say --data-dir`);
+  // Composing would make a new one where somebody mistyped --data-dir.
+  requireRegistry(dataDir);
   const unix = socketPathOf(dataDir);
   const isRunning = await fetch("http://stowage/livez", { unix }).then(
     (response) => response.ok,
@@ -35,7 +36,8 @@ export async function openLocalServer(settings: Settings): Promise<LocalServer> 
   if (isRunning) {
     return {
       isRunning,
-      call: caller((request) => fetch(request, { unix })),
+      // A run of the collector may be silent for longer than fetch waits by itself.
+      call: caller((request) => fetch(request, { unix, timeout: false })),
       [Symbol.asyncDispose]: async () => undefined,
     };
   }

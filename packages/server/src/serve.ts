@@ -113,15 +113,21 @@ function listenLocally(dataDir: string, app: App, log: Log): Server | null {
     );
     return null;
   }
-  rmSync(path, { force: true });
   const mask = process.umask(0o177);
   try {
+    rmSync(path, { force: true });
     return Bun.serve({
       unix: path,
       maxRequestBodySize: BODY_BYTES_MAX,
       development: false,
       fetch: (request: Request, server: Server) => app(request, connectionOf(request, server)),
     });
+  } catch (error) {
+    // Some filesystems have no sockets; the registry serves without.
+    log.warn("`stowage server` commands will not reach this server: the data folder takes no socket", {
+      error: describeError(error),
+    });
+    return null;
   } finally {
     process.umask(mask);
   }

@@ -9,6 +9,12 @@ const HOLD_SECONDS = 600;
 /** Time between two looks at a scrub that is running, in milliseconds. */
 const SCRUB_LOOK_MS = 500;
 
+/** Looks of which one is printed where no terminal is: a line in ten seconds. */
+const SCRUB_LOOKS_PER_LINE = 20;
+
+/** Findings that are asked for at once. */
+const FINDINGS_PAGE = 500;
+
 const HELP = `Looks after the data folder of a registry, while its server runs or when none does.
 
 Usage: stowage server <command> [options]
@@ -167,32 +173,51 @@ interface ScrubAnswer {
   readonly blobs: number;
   readonly bytes: number;
   readonly findings: number;
+  readonly endedEarly: boolean;
 }
 
 async function runScrub({ settings, switches, print }: Call): Promise<number> {
   await using server = await openLocalServer(settings);
   let status = (await server.call("POST", "/scrub", { all: switches.has("all") })) as ScrubAnswer;
-  while (status.running) {
+  const { isTTY } = process.stderr;
+  for (let look = 1; status.running; look++) {
     await Bun.sleep(SCRUB_LOOK_MS);
     status = (await server.call("GET", "/scrub")) as ScrubAnswer;
-    if (process.stderr.isTTY)
-      process.stderr.write(`\r${status.blobs} blobs, ${formatBytes(status.bytes)} read`);
+    const progress = `${status.blobs} blobs, ${formatBytes(status.bytes)} read, ${status.findings} damaged`;
+    if (isTTY) process.stderr.write(`\r${progress}`);
+    else if (look % SCRUB_LOOKS_PER_LINE === 0) process.stderr.write(`${progress}\n`);
   }
-  if (process.stderr.isTTY) process.stderr.write("\n");
-  const findings = status.findings === 0 ? [] : await listFindings(server, status.findings);
+  if (isTTY) process.stderr.write("\n");
+  const findings = await listFindings(server, status.findings);
   print({ ...status, findings }, () => {
     const lines = findings.map(({ digest, problem }) => `${digest}: ${problem}; push it again\n`);
     return `${lines.join("")}${status.blobs} blobs, ${formatBytes(status.bytes)} read, ${status.findings} damaged\n`;
   });
-  return status.findings === 0 ? EXIT.ok : EXIT.mismatch;
+  if (status.findings > 0) return EXIT.mismatch;
+  if (!status.endedEarly) return EXIT.ok;
+  process.stderr.write("error: server scrub: it ended early; the server's log says why\n");
+  return EXIT.failed;
 }
 
-async function listFindings(
-  server: LocalServer,
-  count: number,
-): Promise<readonly { readonly digest: string; readonly problem: string }[]> {
-  const page = await server.call("GET", `/scrub/findings?n=${Math.min(count, 1_000)}`);
-  return (page as { findings: { digest: string; problem: string }[] }).findings;
+interface Finding {
+  readonly digest: string;
+  readonly problem: string;
+}
+
+/** The newest findings, page by page. */
+async function listFindings(server: LocalServer, count: number): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (let before = ""; findings.length < count;) {
+    const n = Math.min(count - findings.length, FINDINGS_PAGE);
+    const page = (await server.call("GET", `/scrub/findings?n=${n}${before}`)) as {
+      readonly findings: readonly Finding[];
+      readonly next: string | null;
+    };
+    findings.push(...page.findings);
+    if (page.next === null) break;
+    before = `&before=${page.next}`;
+  }
+  return findings;
 }
 
 async function runCheck({ settings, switches, print }: Call): Promise<number> {
@@ -210,9 +235,11 @@ async function runBackup({ settings, place, print }: Call): Promise<number> {
   const { backup } = await import("@stowage/server/maintenance/backup");
   await using server = await openLocalServer(settings);
   await using _ = await holdObjects(server);
+  const startedAt = performance.now();
   const report = await backup({ dataDir: settings.dataDir, target: place, now: Date.now });
   for (const finding of report.findings) process.stderr.write(`warning: left out: ${finding}\n`);
-  print(report, () => `${report.blobs} blobs, ${formatBytes(report.bytes)} in ${place}\n`);
+  const took = secondsSince(startedAt);
+  print(report, () => `${report.blobs} blobs, ${formatBytes(report.bytes)} in ${place}, in ${took}\n`);
   return report.findings.length === 0 ? EXIT.ok : EXIT.mismatch;
 }
 
@@ -241,12 +268,16 @@ async function runRestore({ settings, place, print }: Call): Promise<number> {
   const { restore } = await import("@stowage/server/maintenance/restore");
   const { checkDataFolder } = await import("@stowage/server/maintenance/check");
   const { dataDir, allowSparse } = settings;
+  const startedAt = performance.now();
   const manifest = await restore({ source: place, dataDir });
   const { findings } = await checkDataFolder(dataDir, { bytes: false, allowSparse });
   for (const finding of findings) process.stderr.write(`warning: ${finding}\n`);
-  print(
-    manifest,
-    () => `${manifest.blobs} blobs, ${formatBytes(manifest.bytes)} of ${manifest.createdAt} in ${dataDir}\n`,
-  );
+  const { blobs, bytes, createdAt } = manifest;
+  const took = secondsSince(startedAt);
+  print(manifest, () => `${blobs} blobs, ${formatBytes(bytes)} of ${createdAt} in ${dataDir}, in ${took}\n`);
   return findings.length === 0 ? EXIT.ok : EXIT.failed;
+}
+
+function secondsSince(startedAt: number): string {
+  return `${((performance.now() - startedAt) / 1_000).toFixed(1)} s`;
 }

@@ -18,8 +18,7 @@ export function startScrubbing({
     intervalMs: SCRUB_LOOK_MS,
     log,
     async run(signal) {
-      await scrubber.run(signal, { all: false });
-      const { blobs, bytes, findings } = scrubber.status();
+      const { blobs, bytes, findings } = await scrubber.run(signal, { all: false });
       if (findings > 0) log.error("blobs are damaged and were taken out of sight", { findings });
       if (blobs > 0) log.info("scrubbed", { blobs, bytes, findings });
     },

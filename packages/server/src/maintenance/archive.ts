@@ -1,5 +1,6 @@
 import { createReadStream, createWriteStream } from "node:fs";
-import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, mkdtemp, open, readFile, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { pack, type Pack } from "tar-stream";
@@ -24,8 +25,12 @@ export interface BackupManifest {
 
 /** Where a backup is written to. */
 export interface BackupTarget extends AsyncDisposable {
+  /** A folder in which the metadata is made ready; gone when the target is disposed. */
+  readonly working: string;
   /** Copies the blob and checks it on the way; why it cannot be copied, or null. */
   addBlob(path: string, blob: StoredBlob): Promise<string | null>;
+  /** Whether an earlier backup left the blob here, with the right bytes. */
+  hasSound(blob: StoredBlob): Promise<boolean>;
   /** Takes over the database file. */
   addDatabase(path: string): Promise<void>;
   /** Writes the manifest, after everything else is durable: now it is a backup. */
@@ -72,20 +77,26 @@ async function writeAll(handle: FileHandle, piece: Uint8Array): Promise<void> {
 export async function openTar(path: string | null): Promise<BackupTarget> {
   const archive = pack();
   const partial = path === null ? null : `${path}.partial`;
+  const working = await mkdtemp(join(path === null ? tmpdir() : dirname(path), ".stowage-backup-"));
   const sink = partial === null ? process.stdout : createWriteStream(partial, { mode: 0o600 });
   const written = pipeline(archive, sink, { end: partial !== null });
-  // Awaited at the end; until then a failure must not count as unhandled.
+  // Awaited with each entry and at the end; until then a failure must not count as unhandled.
   written.catch(() => null);
+  archive.on("error", () => null);
+  // Where nothing can be written any more, no entry ends.
+  const add = (name: string, from: string, size: number) =>
+    Promise.race([addFile(archive, { name, from, size }), written]);
   return {
+    working,
     async addBlob(from, blob) {
       // A tar says the size first: what turns out to be wrong in the middle would spoil everything behind it.
       const problem = await verifyFile(from, blob);
-      if (problem === null) await addFile(archive, blob.key, from, blob.size);
+      if (problem === null) await add(blob.key, from, blob.size);
       return problem;
     },
+    hasSound: async () => false,
     async addDatabase(from) {
-      await addFile(archive, DATABASE_NAME, from, Bun.file(from).size);
-      await rm(from);
+      await add(DATABASE_NAME, from, Bun.file(from).size);
     },
     async finish(manifest) {
       archive.entry({ name: MANIFEST_NAME }, `${JSON.stringify(manifest)}\n`);
@@ -98,15 +109,23 @@ export async function openTar(path: string | null): Promise<BackupTarget> {
     },
     async [Symbol.asyncDispose]() {
       archive.destroy();
+      await rm(working, { recursive: true, force: true });
       if (partial !== null) await rm(partial, { force: true });
     },
   };
 }
 
-function addFile(archive: Pack, name: string, path: string, size: number): Promise<void> {
+interface ArchivedFile {
+  readonly name: string;
+  readonly from: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+function addFile(archive: Pack, { name, from, size }: ArchivedFile): Promise<void> {
   return new Promise((resolve, reject) => {
     const entry = archive.entry({ name, size, mode: 0o600 }, (error) => (error ? reject(error) : resolve()));
-    createReadStream(path).on("error", reject).pipe(entry);
+    createReadStream(from).on("error", reject).pipe(entry).on("error", reject);
   });
 }
 
@@ -118,15 +137,25 @@ export async function readManifest(folder: string): Promise<BackupManifest> {
   return parseManifestText(text);
 }
 
+/** @throws Error when the text is not that of a backup which this Stowage can read */
 export function parseManifestText(text: string): BackupManifest {
-  const value: unknown = JSON.parse(text);
+  const value = parseJson(text);
   const isManifest =
     typeof value === "object" &&
     value !== null &&
     "version" in value &&
     value.version === 1 &&
-    "database" in value;
+    ["database", "createdAt"].every((key) => typeof Reflect.get(value, key) === "string") &&
+    ["blobs", "bytes"].every((key) => typeof Reflect.get(value, key) === "number");
   if (!isManifest)
     throw new Error(`${MANIFEST_NAME} is not of version 1; use the Stowage that wrote the backup`);
   return value as BackupManifest;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Error(`the backup is damaged: ${MANIFEST_NAME} is not JSON`, { cause });
+  }
 }

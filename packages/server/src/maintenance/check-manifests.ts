@@ -104,5 +104,5 @@ function problemOfContent(
   const bytes = row.held ? row.blob : row.child;
   if (bytes === size) return null;
   if (bytes !== null) return `${wanted} has ${bytes} bytes; wanted ${size}`;
-  return allowSparse ? null : `it needs ${wanted}, which is not there`;
+  return allowSparse ? null : `it needs ${wanted}, which is not there (allowed with --allow-sparse only)`;
 }

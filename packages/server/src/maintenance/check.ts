@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { checkManifests } from "./check-manifests.ts";
 import { listBlobs, openReadOnly, type StoredBlob, verifyFile } from "./data-folder.ts";
 
@@ -28,7 +28,8 @@ export interface CheckReport {
  * what looks wrong about files is looked at again in a newer one. It shares no SQL with the server, so a mistake there
  * is not repeated here.
  */
-export async function checkDataFolder(folder: string, options: CheckOptions): Promise<CheckReport> {
+export async function checkDataFolder(dataDir: string, options: CheckOptions): Promise<CheckReport> {
+  const folder = resolve(dataDir);
   const findings: string[] = [];
   const first = snapshot(folder, (database) => {
     findings.push(...checkTables(database));
@@ -38,9 +39,8 @@ export async function checkDataFolder(folder: string, options: CheckOptions): Pr
     };
   });
   const objects = await listObjects(folder);
-  findings.push(...(await findLostBlobs(folder, first.blobs, objects)));
+  findings.push(...(await checkBlobs(folder, first.blobs, { objects, bytes: options.bytes })));
   findings.push(...findOrphans(folder, objects));
-  if (options.bytes) findings.push(...(await findDamagedBlobs(folder, first.blobs)));
   return { findings, manifests: first.manifests, blobs: first.blobs.length, objects: objects.size };
 }
 
@@ -99,28 +99,45 @@ async function listObjects(folder: string): Promise<ReadonlyMap<string, number>>
       const path = join(entry.parentPath, entry.name);
       // What was deleted since it was listed is no object any more.
       const found = await stat(path).catch(() => null);
-      if (found !== null) objects.set(path.slice(folder.length + 1), found.size);
+      if (found !== null) objects.set(relative(folder, path), found.size);
     }
   }
   return objects;
 }
 
-async function findLostBlobs(
+interface BlobCheck {
+  readonly objects: ReadonlyMap<string, number>;
+  /** Read them, too. */
+  readonly bytes: boolean;
+}
+
+/**
+ * Blobs whose file is not what the row says. A row that is still there after its file was looked at had that file all
+ * the time; without one the blob was collected meanwhile, which is no finding.
+ */
+async function checkBlobs(
   folder: string,
   blobs: readonly StoredBlob[],
-  objects: ReadonlyMap<string, number>,
+  { objects, bytes }: BlobCheck,
 ): Promise<readonly string[]> {
-  const suspects = blobs.filter(({ key, size }) => objects.get(key) !== size);
+  const suspects: { readonly blob: StoredBlob; readonly problem: string }[] = [];
+  for (const blob of blobs) {
+    const path = join(folder, blob.key);
+    const isListed = objects.get(blob.key) === blob.size;
+    const problem = bytes ? await verifyFile(path, blob) : isListed ? null : await problemOfSize(path, blob);
+    if (problem !== null) suspects.push({ blob, problem });
+  }
   if (suspects.length === 0) return [];
   const current = new Set(snapshot(folder, listBlobs).map(({ key }) => key));
-  const findings: string[] = [];
-  for (const { digest, key, size } of suspects) {
-    if (!current.has(key)) continue;
-    const bytes = (await stat(join(folder, key)).catch(() => null))?.size ?? null;
-    if (bytes === null) findings.push(`blob ${digest}: its file is missing`);
-    else if (bytes !== size) findings.push(`blob ${digest}: its file has ${bytes} bytes; wanted ${size}`);
-  }
-  return findings;
+  return suspects
+    .filter(({ blob }) => current.has(blob.key))
+    .map(({ blob, problem }) => `blob ${blob.digest}: ${problem}`);
+}
+
+async function problemOfSize(path: string, { size }: StoredBlob): Promise<string | null> {
+  const found = await stat(path).catch(() => null);
+  if (found === null) return "its file is missing";
+  return found.size === size ? null : `its file has ${found.size} bytes; wanted ${size}`;
 }
 
 /** Files that no row leads to. Rows are written before files, so a snapshot that is newer than the list knows all. */
@@ -137,16 +154,4 @@ function findOrphans(folder: string, objects: ReadonlyMap<string, number>): read
   return [...objects.keys()]
     .filter((key) => !known.has(key) && existsSync(join(folder, key)))
     .map((key) => `file ${key} belongs to nothing`);
-}
-
-async function findDamagedBlobs(folder: string, blobs: readonly StoredBlob[]): Promise<readonly string[]> {
-  const damaged: [StoredBlob, string][] = [];
-  for (const blob of blobs) {
-    const problem = await verifyFile(join(folder, blob.key), blob);
-    // A missing or short file was reported already.
-    if (problem?.includes("digest")) damaged.push([blob, problem]);
-  }
-  if (damaged.length === 0) return [];
-  const current = new Set(snapshot(folder, listBlobs).map(({ key }) => key));
-  return damaged.filter(([{ key }]) => current.has(key)).map(([{ digest }, why]) => `blob ${digest}: ${why}`);
 }

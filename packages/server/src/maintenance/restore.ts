@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { createReadStream, createWriteStream, existsSync } from "node:fs";
 import { copyFile, mkdir, readdir, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { extract } from "tar-stream";
@@ -15,7 +15,7 @@ import {
   sha256Of,
   sync,
 } from "./archive.ts";
-import { databasePathOf, listBlobs, type StoredBlob, verifyFile } from "./data-folder.ts";
+import { databasePathOf, entriesOf, listBlobs, type StoredBlob, verifyFile } from "./data-folder.ts";
 
 /** Longest backup.json, in bytes. */
 const MANIFEST_BYTES_MAX = 64 * 1024;
@@ -34,9 +34,12 @@ export interface RestoreOptions {
  * last, so that a restore that fails leaves no registry; what it made is removed.
  * @throws Error when the folder is in use, or the backup is not whole
  */
-export async function restore({ source, dataDir }: RestoreOptions): Promise<BackupManifest> {
-  const isEmpty = !existsSync(dataDir) || (await readdir(dataDir)).length === 0;
-  if (!isEmpty) throw new Error(`"${dataDir}" is not empty; wanted a new --data-dir`);
+export async function restore(options: RestoreOptions): Promise<BackupManifest> {
+  const { source } = options;
+  const dataDir = resolve(options.dataDir);
+  const isNew = !existsSync(dataDir);
+  if (!isNew && (await entriesOf(dataDir)).length > 0)
+    throw new Error(`"${dataDir}" is not empty; wanted a new --data-dir`);
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   try {
     const isTar = source === "-" || source.endsWith(".tar");
@@ -48,8 +51,9 @@ export async function restore({ source, dataDir }: RestoreOptions): Promise<Back
     await sync(dataDir);
     return manifest;
   } catch (error) {
-    for (const name of await readdir(dataDir))
+    for (const name of await entriesOf(dataDir))
       await rm(join(dataDir, name), { recursive: true, force: true });
+    if (isNew) await rm(dataDir, { recursive: true, force: true });
     throw error;
   }
 }
@@ -107,12 +111,9 @@ async function requireBlobs(dataDir: string, blobs: readonly StoredBlob[]): Prom
     () => [],
   );
   for (const entry of entries) {
-    const path = join(entry.parentPath, entry.name);
-    if (entry.isFile() && !wanted.has(path.slice(dataDir.length + 1))) {
-      throw new Error(
-        `the archive has "${path.slice(dataDir.length + 1)}", which its metadata does not name`,
-      );
-    }
+    const name = relative(dataDir, join(entry.parentPath, entry.name));
+    if (entry.isFile() && !wanted.has(name))
+      throw new Error(`the archive has "${name}", which its metadata does not name`);
   }
 }
 

@@ -22,6 +22,7 @@ import {
 import { testGarbage } from "./conformance-garbage.ts";
 import { testInventory } from "./conformance-inventory.ts";
 import { testRetention } from "./conformance-retention.ts";
+import { testScrub } from "./conformance-scrub.ts";
 import type { Metadata } from "./metadata.ts";
 
 /** What every metadata store must do. */
@@ -44,6 +45,7 @@ export function testMetadata(name: string, open: () => Promise<MetadataUnderTest
     testGarbage(() => subject);
     testInventory(() => subject);
     testRetention(() => subject);
+    testScrub(() => subject);
   });
 }
 

@@ -407,8 +407,8 @@ export interface ScrubFinding {
 export interface ScrubMetadata {
   /** Sound blobs that were not verified since `before`, the longest ago first. */
   next(before: number, max: number): Promise<readonly BlobRecord[]>;
-  /** The blobs' bytes were read and are right. */
-  verified(blobs: readonly BlobRecord[]): Promise<void>;
+  /** The blobs' bytes were read and are right: now, or at `notBefore` if the clock was set back since. */
+  verified(blobs: readonly BlobRecord[], notBefore: number): Promise<void>;
   /**
    * Takes the blob out of sight, so that a push brings it back; the finding is kept. False, and nothing done, when
    * the blob has other bytes by now or is gone.

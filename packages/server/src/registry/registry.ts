@@ -66,7 +66,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     collector,
     retention,
     pulls,
-    scrubber: new Scrubber({ metadata, store, rules: rules.scrub, monotonic }),
+    scrubber: new Scrubber({ metadata, store, rules: rules.scrub, monotonic, sleep: Bun.sleep }),
     deletions: new Deletions(metadata),
     inventory: new Inventory(metadata),
     setTag: (request) => setTag({ metadata, policy }, request),

@@ -1,7 +1,7 @@
 import { algorithmOf } from "@stowage/oci/digest";
-import { RegistryError } from "@stowage/oci/errors";
 import type { BlobStore } from "../blobstore/blob-store.ts";
 import type { BlobRecord, Metadata, ScrubFinding, ScrubProblem } from "../metadata/metadata.ts";
+import { RateLimit } from "./rate-limit.ts";
 import { RunningDigest } from "./running-digest.ts";
 
 export type { ScrubFinding };
@@ -9,8 +9,11 @@ export type { ScrubFinding };
 /** Blobs between two notes of what was verified. */
 const SCRUB_PAGE = 32;
 
-/** Longest rest before it is looked whether the run shall end, in milliseconds. */
-const WAIT_MS_MAX = 1_000;
+/**
+ * Errors that say the bytes of this one object cannot be read: a bad sector, a checksum of the filesystem. All others
+ * (no more files, no permission, no network) may hit every object alike, and would take sound blobs out of sight.
+ */
+const OBJECT_ERRORS: readonly string[] = ["EIO", "EBADMSG", "EUCLEAN", "EISDIR"];
 
 export interface ScrubRules {
   /** Every blob is read again once in this many milliseconds; null: only when somebody asks. */
@@ -25,7 +28,11 @@ export interface ScrubStatus {
   readonly blobs: number;
   readonly bytes: number;
   readonly findings: number;
+  /** It was stopped, or could not go on: not everything that it should read was read. */
+  readonly endedEarly: boolean;
 }
+
+const NOTHING_READ: ScrubStatus = { running: false, blobs: 0, bytes: 0, findings: 0, endedEarly: false };
 
 export interface ScrubberOptions {
   readonly metadata: Metadata;
@@ -33,6 +40,7 @@ export interface ScrubberOptions {
   readonly rules: ScrubRules;
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
 }
 
 /**
@@ -43,17 +51,18 @@ export class Scrubber {
   readonly #metadata: Metadata;
   readonly #store: BlobStore;
   readonly #rules: ScrubRules;
-  readonly #monotonic: () => number;
+  readonly #rate: RateLimit;
   readonly #stop = new AbortController();
-  #status: ScrubStatus = { running: false, blobs: 0, bytes: 0, findings: 0 };
-  #running: Promise<void> | null = null;
-  #startedAt = 0;
+  #status = NOTHING_READ;
+  #running: Promise<ScrubStatus> | null = null;
+  /** Somebody asked for every blob and no run has begun with that yet. */
+  #isAllWanted = false;
 
-  constructor({ metadata, store, rules, monotonic }: ScrubberOptions) {
+  constructor({ metadata, store, rules, monotonic, sleep }: ScrubberOptions) {
     this.#metadata = metadata;
     this.#store = store;
     this.#rules = rules;
-    this.#monotonic = monotonic;
+    this.#rate = new RateLimit({ bytesPerSecond: rules.bytesPerSecond, monotonic, sleep });
   }
 
   status(): ScrubStatus {
@@ -65,19 +74,23 @@ export class Scrubber {
     return await this.#metadata.scrub.findings(before, entriesMax);
   }
 
-  /** Begins a run in the background, unless one is under way; `onFailure` hears why it ended early. */
+  /**
+   * Begins a run in the background, unless one is under way, which then reads every blob if that is asked for;
+   * `onFailure` hears why it ended early.
+   */
   start(options: { readonly all: boolean }, onFailure: (error: unknown) => void): ScrubStatus {
     void this.run(this.#stop.signal, options).catch(onFailure);
-    return this.#status;
+    return { ...this.#status, running: true };
   }
 
-  /** Waits for the run under way, or makes one: of every blob, or of those that were not verified for the interval. */
-  async run(signal: AbortSignal, { all }: { readonly all: boolean }): Promise<void> {
-    this.#running ??= this.#run(AbortSignal.any([signal, this.#stop.signal]), all).finally(() => {
-      this.#running = null;
-      this.#status = { ...this.#status, running: false };
-    });
-    await this.#running;
+  /**
+   * Makes a run, or waits for the one under way: of every blob, or of those that were not verified for the interval.
+   * Resolves with what it read; a run that had nothing to do leaves the status of the last one that had.
+   */
+  async run(signal: AbortSignal, { all }: { readonly all: boolean }): Promise<ScrubStatus> {
+    this.#isAllWanted ||= all;
+    this.#running ??= this.#run(AbortSignal.any([signal, this.#stop.signal]));
+    return await this.#running;
   }
 
   /** Ends a run under way between two pieces of a blob. */
@@ -86,35 +99,44 @@ export class Scrubber {
     await this.#running?.catch(() => null);
   }
 
-  async #run(signal: AbortSignal, all: boolean): Promise<void> {
-    this.#status = { running: true, blobs: 0, bytes: 0, findings: 0 };
-    this.#startedAt = this.#monotonic();
-    const { intervalMs } = this.#rules;
-    const startedAt = await this.#metadata.garbage.now();
-    if (!all && intervalMs === null) return;
-    const before = all ? startedAt + 1 : startedAt - (intervalMs ?? 0);
-    const seen = new Set<string>();
-    while (!signal.aborted) {
-      const page = await this.#metadata.scrub.next(before, SCRUB_PAGE);
-      // With everything verified in this very millisecond a page could come again.
-      const blobs = page.filter(({ storageKey }) => !seen.has(storageKey));
-      if (blobs.length === 0) return;
-      seen.clear();
-      for (const { storageKey } of page) seen.add(storageKey);
-      await this.#verifyPage(blobs, signal);
+  async #run(signal: AbortSignal): Promise<ScrubStatus> {
+    const last = this.#status;
+    this.#status = { ...NOTHING_READ, running: true };
+    let isWhole = false;
+    try {
+      const { intervalMs } = this.#rules;
+      const startedAt = await this.#metadata.garbage.now();
+      if (intervalMs !== null && !this.#isAllWanted) await this.#verify(startedAt - intervalMs, signal);
+      // Asked for now or while the others were read; those count from the start of this run on.
+      if (this.#isAllWanted) await this.#verify(startedAt + 1, signal);
+      isWhole = !signal.aborted;
+    } finally {
+      const isIdle = isWhole && !this.#isAllWanted && this.#status.blobs === 0;
+      this.#status = isIdle ? last : { ...this.#status, running: false, endedEarly: !isWhole };
+      this.#isAllWanted = false;
+      this.#running = null;
     }
+    return this.#status === last ? NOTHING_READ : this.#status;
   }
 
-  async #verifyPage(blobs: readonly BlobRecord[], signal: AbortSignal): Promise<void> {
-    const sound: BlobRecord[] = [];
-    for (const blob of blobs) {
-      const problem = await this.#problemOf(blob, signal);
-      if (signal.aborted) break;
-      if (problem === null) sound.push(blob);
-      else if (await this.#metadata.scrub.quarantine(blob, problem)) this.#count({ findings: 1 });
-      this.#count({ blobs: 1 });
+  /** Reads every blob that was not verified since `before`. */
+  async #verify(before: number, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const blobs = await this.#metadata.scrub.next(before, SCRUB_PAGE);
+      if (blobs.length === 0) return;
+      const sound: BlobRecord[] = [];
+      try {
+        for (const blob of blobs) {
+          const problem = await this.#problemOf(blob, signal);
+          if (signal.aborted) break;
+          if (problem === null) sound.push(blob);
+          else if (await this.#metadata.scrub.quarantine(blob, problem)) this.#count({ findings: 1 });
+          this.#count({ blobs: 1 });
+        }
+      } finally {
+        await this.#metadata.scrub.verified(sound, before);
+      }
     }
-    await this.#metadata.scrub.verified(sound);
   }
 
   async #problemOf(blob: BlobRecord, signal: AbortSignal): Promise<ScrubProblem | null> {
@@ -130,24 +152,17 @@ export class Scrubber {
           if (signal.aborted) return null;
           digest.update(piece);
           this.#count({ bytes: piece.byteLength });
-          await this.#holdBack(signal);
+          await this.#rate.passed(piece.byteLength, signal);
         }
       }
       if (digest.bytes !== blob.size) return "size";
       return digest.soFar() === blob.digest ? null : "digest";
     } catch (error) {
-      // The store as a whole is not there: that says nothing about this blob.
-      if (error instanceof RegistryError) throw error;
-      return isGone(error) ? "missing" : "unreadable";
+      if (hasCode(error, ["ENOENT"])) return "missing";
+      if (hasCode(error, OBJECT_ERRORS)) return "unreadable";
+      // Nothing is known about this blob.
+      throw error;
     }
-  }
-
-  /** Waits as long as the bytes of this run were read faster than they should be. */
-  async #holdBack(signal: AbortSignal): Promise<void> {
-    const { bytesPerSecond } = this.#rules;
-    if (bytesPerSecond === 0) return;
-    const dueMs = (this.#status.bytes / bytesPerSecond) * 1_000 - (this.#monotonic() - this.#startedAt);
-    if (dueMs > 1 && !signal.aborted) await Bun.sleep(Math.min(dueMs, WAIT_MS_MAX));
   }
 
   #count(more: Partial<Pick<ScrubStatus, "blobs" | "bytes" | "findings">>): void {
@@ -161,6 +176,6 @@ export class Scrubber {
   }
 }
 
-function isGone(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
+function hasCode(error: unknown, codes: readonly string[]): boolean {
+  return error instanceof Error && "code" in error && codes.includes(String(error.code));
 }

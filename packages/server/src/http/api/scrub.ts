@@ -11,6 +11,7 @@ const ScrubStatus = z
     blobs: Count.meta({ description: "blobs that were read" }),
     bytes: Bytes,
     findings: Count.meta({ description: "blobs whose bytes are wrong" }),
+    endedEarly: z.boolean().meta({ description: "it was stopped or could not go on: not all was read" }),
   })
   .meta({ id: "ScrubStatus", description: "The run under way, or the last one since the start." });
 

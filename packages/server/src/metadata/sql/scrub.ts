@@ -12,8 +12,8 @@ export function* nextToVerify(before: number, max: number): Unit<readonly BlobRe
   );
 }
 
-export function* setVerified(blobs: readonly BlobRecord[]): Unit<void> {
-  const at = yield* now();
+export function* setVerified(blobs: readonly BlobRecord[], notBefore: number): Unit<void> {
+  const at = Math.max(yield* now(), notBefore);
   for (const { digest, storageKey } of blobs) {
     yield* all(
       "UPDATE blobs SET verified_at = ? WHERE digest = ? AND storage_key = ?",

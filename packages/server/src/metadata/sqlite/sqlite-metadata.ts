@@ -97,7 +97,7 @@ export class SqliteMetadata implements Metadata {
     this.retention = bindRetention(database, durations);
     this.scrub = {
       next: async (before, max) => database.read(scrub.nextToVerify(before, max)),
-      verified: (found) => database.write(() => scrub.setVerified(found)),
+      verified: (found, notBefore) => database.write(() => scrub.setVerified(found, notBefore)),
       quarantine: (blob, problem) => database.write(() => scrub.quarantine(blob, problem)),
       findings: async (before, entriesMax) => database.read(scrub.listFindings(before, entriesMax)),
     };
