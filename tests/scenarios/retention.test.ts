@@ -237,12 +237,12 @@ test("policies that are replaced while they are applied are not applied any furt
   for (const repository of ["prod/a", "prod/b"]) await pushFive(app, repository);
   const { collector, pulls, retention } = app.registry;
   await retention.setPolicies(CALLER, keepNewest(2));
-  const { garbage, manifests, retention: stored } = app.metadata;
+  const { documents, garbage, manifests, retention: stored } = app.metadata;
   const listTags: typeof stored.listTags = async (repository, page) => {
     if (repository === "prod/b") await retention.setPolicies(CALLER, {});
     return await stored.listTags(repository, page);
   };
-  const metadata = { garbage, manifests, retention: { ...stored, listTags } };
+  const metadata = { documents, garbage, manifests, retention: { ...stored, listTags } };
   const running = new Retention({ metadata, collector, pulls, monotonic: () => performance.now() });
   expect(await running.run(NEVER, { dryRun: false })).toMatchObject({ repositories: 2, tagsDeleted: 3 });
   expect(await tagsOf(app, "prod/b")).toHaveLength(5);

@@ -27,13 +27,13 @@ export function testRetention(get: () => MetadataUnderTest): void {
 
 function testDocuments(get: () => Metadata): void {
   test("a document is what was put last, also for one who has asked before", async () => {
-    const { retention } = get();
-    expect(await retention.findDocument("policies")).toBeNull();
-    await retention.putDocument("policies", '{"a":1}', "somebody");
-    expect(await retention.findDocument("policies")).toBe('{"a":1}');
-    await retention.putDocument("policies", '{"a":2}', null);
-    expect(await retention.findDocument("policies")).toBe('{"a":2}');
-    expect(await retention.findDocument("others")).toBeNull();
+    const { documents } = get();
+    expect(await documents.find("policies")).toBeNull();
+    await documents.put("policies", '{"a":1}', "somebody");
+    expect(await documents.find("policies")).toBe('{"a":1}');
+    await documents.put("policies", '{"a":2}', null);
+    expect(await documents.find("policies")).toBe('{"a":2}');
+    expect(await documents.find("others")).toBeNull();
   });
 }
 

@@ -19,6 +19,7 @@ import {
   TEST_DURATIONS,
   uploadKey,
 } from "./conformance-content.ts";
+import { testAccounts } from "./conformance-accounts.ts";
 import { testGarbage } from "./conformance-garbage.ts";
 import { testInventory } from "./conformance-inventory.ts";
 import { testRetention } from "./conformance-retention.ts";
@@ -46,6 +47,7 @@ export function testMetadata(name: string, open: () => Promise<MetadataUnderTest
     testInventory(() => subject);
     testRetention(() => subject);
     testScrub(() => subject);
+    testAccounts(() => subject);
   });
 }
 

@@ -6,8 +6,10 @@ import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Tag } from "@stowage/oci/tag";
 import type { ObjectIdentity, StorageKey } from "../blobstore/blob-store.ts";
 import type { UploadId } from "@stowage/oci/upload-id";
+import type { AccountMetadata, KeyMetadata, TokenMetadata } from "./accounts.ts";
 import type { InventoryMetadata } from "./inventory.ts";
 
+export type * from "./accounts.ts";
 export type * from "./inventory.ts";
 
 /**
@@ -25,6 +27,10 @@ export interface Metadata extends AsyncDisposable {
   readonly scrub: ScrubMetadata;
   readonly retention: RetentionMetadata;
   readonly inventory: InventoryMetadata;
+  readonly documents: DocumentMetadata;
+  readonly accounts: AccountMetadata;
+  readonly tokens: TokenMetadata;
+  readonly keys: KeyMetadata;
   /** Resolves when the store can answer and can write; throws otherwise. For readiness. */
   ping(): Promise<void>;
 }
@@ -434,10 +440,14 @@ export interface Pull {
   readonly at: number;
 }
 
-export interface RetentionMetadata {
+/** What administrators set as a whole: retention policies, access rules. */
+export interface DocumentMetadata {
   /** The JSON text of a document, or null. */
-  findDocument(name: string): Promise<string | null>;
-  putDocument(name: string, json: string, by: string | null): Promise<void>;
+  find(name: string): Promise<string | null>;
+  put(name: string, json: string, by: string | null): Promise<void>;
+}
+
+export interface RetentionMetadata {
   /** A page of the repository's tags, by name. */
   listTags(repository: RepositoryName, page: PageRequest): Promise<readonly JudgedTag[]>;
   /** Deletes those of the tags that still are what was judged, each with a record that undoes it; which. */

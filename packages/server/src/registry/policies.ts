@@ -3,7 +3,7 @@ import { quote } from "@stowage/oci/reference";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Tag } from "@stowage/oci/tag";
 import { z } from "zod";
-import { compileRepositoryGlob, REPOSITORY_GLOB_WANTED } from "./repository-glob.ts";
+import { compileRepositoryGlob, REPOSITORY_GLOB_WANTED } from "@stowage/oci/repository-glob";
 import { compileTagPattern, compileTagPatterns, TAG_PATTERN_LENGTH_MAX } from "./tag-patterns.ts";
 
 /** Limits of the document, so that judging stays quick whatever it says. */

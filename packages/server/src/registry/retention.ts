@@ -51,7 +51,7 @@ export interface RetentionReport extends RetentionCounts {
 }
 
 /** What of the metadata retention needs. */
-export type RetentionStore = Pick<Metadata, "garbage" | "manifests" | "retention">;
+export type RetentionStore = Pick<Metadata, "documents" | "garbage" | "manifests" | "retention">;
 
 export interface RetentionOptions {
   readonly metadata: RetentionStore;
@@ -86,7 +86,7 @@ export class Retention {
 
   /** The policies in force, or null: nobody has set any. Asked at every push, so each text is compiled once. */
   async policies(): Promise<CompiledPolicies | null> {
-    const json = await this.#metadata.retention.findDocument(DOCUMENT);
+    const json = await this.#metadata.documents.find(DOCUMENT);
     if (json === null) return null;
     if (this.#compiled?.json !== json) this.#compiled = { json, policies: await readPolicies(json) };
     return this.#compiled.policies;
@@ -96,7 +96,7 @@ export class Retention {
   async setPolicies(caller: Caller, document: unknown): Promise<CompiledPolicies> {
     const { parsePolicies } = await import("./policies.ts");
     const policies = parsePolicies(document);
-    await this.#metadata.retention.putDocument(DOCUMENT, JSON.stringify(policies.document), caller.name);
+    await this.#metadata.documents.put(DOCUMENT, JSON.stringify(policies.document), caller.name);
     return policies;
   }
 

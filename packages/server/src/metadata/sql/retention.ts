@@ -3,24 +3,7 @@ import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Tag } from "@stowage/oci/tag";
 import type { Durations, JudgedTag, Pull } from "../metadata.ts";
 import { deleteTag } from "./deletions.ts";
-import { all, first, now, type Unit } from "./statement.ts";
-
-export function* findDocument(name: string): Unit<string | null> {
-  const row = yield* first<{ json: string }>("SELECT json FROM documents WHERE name = ?", name);
-  return row?.json ?? null;
-}
-
-export function* putDocument(name: string, json: string, by: string | null): Unit<void> {
-  yield* all(
-    `INSERT INTO documents (name, json, updated_at, updated_by) VALUES (?, ?, ?, ?)
-     ON CONFLICT (name) DO UPDATE SET json = excluded.json, updated_at = excluded.updated_at,
-       updated_by = excluded.updated_by`,
-    name,
-    json,
-    yield* now(),
-    by,
-  );
-}
+import { all, first, type Unit } from "./statement.ts";
 
 interface JudgedRow {
   name: Tag;

@@ -272,4 +272,45 @@ CREATE TRIGGER discount_tag AFTER DELETE ON tags BEGIN
 END;
 `,
   },
+  {
+    version: 3,
+    name: "accounts",
+    sql: `
+CREATE TABLE accounts (
+  name TEXT NOT NULL PRIMARY KEY,
+  kind TEXT NOT NULL,
+  password_hash TEXT,
+  is_admin INTEGER NOT NULL,
+  groups_json TEXT NOT NULL,
+  grants_json TEXT NOT NULL,
+  description TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  created_by TEXT,
+  disabled_at INTEGER,
+  expires_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE access_tokens (
+  id TEXT NOT NULL PRIMARY KEY,
+  kind TEXT NOT NULL,
+  account TEXT NOT NULL,
+  label TEXT NOT NULL,
+  secret_hash TEXT NOT NULL,
+  limit_json TEXT,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  used_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX access_tokens_account ON access_tokens (account);
+CREATE INDEX access_tokens_expires ON access_tokens (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE signing_keys (
+  kid TEXT NOT NULL PRIMARY KEY,
+  private_jwk TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  signs_until INTEGER NOT NULL,
+  verifies_until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`,
+  },
 ];

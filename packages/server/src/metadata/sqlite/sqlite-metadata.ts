@@ -2,22 +2,29 @@ import type { Digest } from "@stowage/oci/digest";
 import type { Reference } from "@stowage/oci/reference";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import {
+  type AccountMetadata,
   type BlobMetadata,
   type BlobRecord,
   type DeletionMetadata,
+  type DocumentMetadata,
   DURATIONS_DEFAULT,
   type Durations,
   type GarbageMetadata,
   type InventoryMetadata,
+  type KeyMetadata,
   type ManifestMetadata,
   type ManifestRecord,
   type Metadata,
   type RetentionMetadata,
   type ScrubMetadata,
+  type TokenMetadata,
   type UploadMetadata,
 } from "../metadata.ts";
+import * as tokens from "../sql/access-tokens.ts";
+import * as accounts from "../sql/accounts.ts";
 import * as blobs from "../sql/blobs.ts";
 import * as deletions from "../sql/deletions.ts";
+import * as documents from "../sql/documents.ts";
 import * as garbage from "../sql/garbage.ts";
 import * as inventory from "../sql/inventory.ts";
 import * as content from "../sql/inventory-content.ts";
@@ -46,6 +53,10 @@ export class SqliteMetadata implements Metadata {
   readonly scrub: ScrubMetadata;
   readonly retention: RetentionMetadata;
   readonly inventory: InventoryMetadata;
+  readonly documents: DocumentMetadata;
+  readonly accounts: AccountMetadata;
+  readonly tokens: TokenMetadata;
+  readonly keys: KeyMetadata;
   readonly #database: SqliteDatabase;
 
   constructor(path: string, options: SqliteMetadataOptions) {
@@ -102,6 +113,11 @@ export class SqliteMetadata implements Metadata {
       findings: async (before, entriesMax) => database.read(scrub.listFindings(before, entriesMax)),
     };
     this.inventory = bindInventory(database);
+    const signIn = bindAccounts(database);
+    this.documents = signIn.documents;
+    this.accounts = signIn.accounts;
+    this.tokens = signIn.tokens;
+    this.keys = signIn.keys;
   }
 
   async ping(): Promise<void> {
@@ -148,19 +164,44 @@ function bindDeletions(database: SqliteDatabase, durations: Durations): Deletion
 
 function bindRetention(database: SqliteDatabase, durations: Durations): RetentionMetadata {
   return {
-    // Asked at every push of a manifest.
-    findDocument: async (name) =>
-      database.readCached(
-        `document ${name}`,
-        () => retention.findDocument(name),
-        (json) => json?.length ?? 0,
-      ),
-    putDocument: (name, json, by) => database.write(() => retention.putDocument(name, json, by)),
     listTags: async (repository, { after, entriesMax }) =>
       database.read(retention.listJudgedTags(repository, after, entriesMax)),
     deleteTags: (repository, tags) =>
       database.write(() => retention.deleteJudgedTags(repository, tags, durations)),
     recordPulls: (pulls) => database.write(() => retention.recordPulls(pulls)),
+  };
+}
+
+function bindAccounts(
+  database: SqliteDatabase,
+): Pick<Metadata, "documents" | "accounts" | "tokens" | "keys"> {
+  return {
+    documents: {
+      // Asked at every push of a manifest, and of every caller.
+      find: async (name) => database.readCached(`document ${name}`, () => documents.findDocument(name)),
+      put: (name, json, by) => database.write(() => documents.putDocument(name, json, by)),
+    },
+    accounts: {
+      find: async (name) => database.readCached(`account ${name}`, () => accounts.findAccount(name)),
+      list: async ({ kinds, after, entriesMax }) =>
+        database.read(accounts.listAccounts(kinds, after, entriesMax)),
+      create: (account, options) => database.write(() => accounts.createAccount(account, options)),
+      update: (name, changes) => database.write(() => accounts.updateAccount(name, changes)),
+      remove: (name) => database.write(() => accounts.removeAccount(name)),
+    },
+    tokens: {
+      find: async (id) => database.readCached(`token ${id}`, () => tokens.findToken(id)),
+      create: (token) => database.write(() => tokens.createToken(token)),
+      list: async (query) => database.read(tokens.listTokens(query)),
+      revoke: (id, account) => database.write(() => tokens.revokeToken(id, account)),
+      noteUse: (uses) => database.write(() => tokens.noteTokenUse(uses)),
+      expire: (max) => database.write(() => tokens.expireTokens(max)),
+    },
+    keys: {
+      list: async () => database.readCached("keys", () => tokens.listKeys()),
+      add: (key, options) => database.write(() => tokens.addKey(key, options)),
+      clear: () => database.write(() => tokens.clearKeys()),
+    },
   };
 }
 
