@@ -15,21 +15,23 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
  */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   observe: [],
-  auth: [],
-  config: ["observe"],
+  auth: ["metadata"],
+  net: [],
+  config: ["net", "observe"],
   blobstore: [],
   "blobstore/filesystem": ["blobstore"],
   metadata: ["blobstore"],
   "metadata/sql": ["metadata", "blobstore"],
   "metadata/sqlite": ["metadata", "metadata/sql", "blobstore"],
   registry: ["auth", "metadata", "blobstore"],
-  http: ["auth", "observe", "registry", "http/v2", "http/api", "http/ops"],
+  http: ["auth", "net", "observe", "registry", "http/v2", "http/api", "http/ops", "http/token"],
   "http/v2": ["auth", "registry", "http"],
-  "http/api": ["registry", "http"],
+  "http/api": ["auth", "registry", "http"],
+  "http/token": ["auth", "http"],
   "http/ops": ["registry"],
   // An independent look at what lies in a data folder: it shares nothing with the rooms that wrote it.
   maintenance: [],
-  jobs: ["metadata", "blobstore", "observe", "registry"],
+  jobs: ["auth", "metadata", "blobstore", "observe", "registry"],
 };
 
 /** Ports may be named from outside their room; backends only by `compose.ts`. */

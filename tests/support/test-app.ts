@@ -1,6 +1,8 @@
-import { allowEverybody, type Authorize } from "@stowage/server/auth/authorize";
+import { type Auth, type AuthOptions, createAuth } from "@stowage/server/auth/auth";
+import { type Authorize, authorize } from "@stowage/server/auth/authorize";
 import type { BlobStore } from "@stowage/server/blobstore/blob-store";
 import { MemoryBlobStore } from "@stowage/server/blobstore/memory";
+import type { Certificate } from "@stowage/server/auth/authenticate";
 import { createApp } from "@stowage/server/http/app";
 import { type Durations, DURATIONS_DEFAULT, type Metadata } from "@stowage/server/metadata/metadata";
 import { SqliteMetadata } from "@stowage/server/metadata/sqlite/sqlite-metadata";
@@ -14,6 +16,9 @@ export interface TestAppOptions {
   /** A database in memory by default. */
   readonly databasePath?: string;
   readonly authorize?: Authorize;
+  /** Said, there is authentication: what it says, and defaults for the rest. */
+  readonly auth?: Partial<AuthOptions>;
+  readonly publicUrl?: string;
   readonly allowSparse?: boolean;
   readonly readOnly?: boolean;
   readonly durations?: Partial<Durations>;
@@ -23,6 +28,9 @@ export interface TestAppOptions {
 export interface RequestParts {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: NonNullable<RequestInit["body"]>;
+  readonly address?: string;
+  readonly isLocal?: boolean;
+  readonly clientCertificate?: Certificate;
 }
 
 /** A registry in this process, without a socket: requests go through the app function. */
@@ -30,6 +38,7 @@ export class TestApp implements AsyncDisposable {
   readonly metadata: Metadata;
   readonly store: BlobStore;
   readonly registry: Registry;
+  readonly auth: Auth | null;
   /** Milliseconds that are added to the clock. */
   clockAhead = 0;
   /** Milliseconds that are added to the clock of the metadata alone, as when somebody sets it. */
@@ -55,16 +64,36 @@ export class TestApp implements AsyncDisposable {
     };
     const monotonic = () => performance.now() + this.clockAhead;
     this.registry = createRegistry({ metadata: this.metadata, store: this.store, rules, now, monotonic });
+    this.auth = options.auth === undefined ? null : this.#createAuth(options.auth, now, monotonic);
     const write = (lines: string) => {
       this.#lines += lines;
     };
     this.#log = createLog({ level: "debug", format: "json", write, now });
     this.#app = createApp({
       registry: this.registry,
-      authorize: options.authorize ?? allowEverybody,
+      auth: this.auth,
+      authorize: options.authorize ?? authorize,
+      publicUrl: options.publicUrl ?? null,
+      trustedProxies: null,
       log: this.#log,
       readOnly: options.readOnly ?? false,
       isDraining: () => this.draining,
+    });
+  }
+
+  #createAuth(wanted: Partial<AuthOptions>, now: () => number, monotonic: () => number): Auth {
+    return createAuth({
+      metadata: this.metadata,
+      service: "stowage",
+      tokenSeconds: 900,
+      htpasswd: null,
+      external: null,
+      workloads: null,
+      gate: { require: () => undefined, succeeded: () => undefined, failed: () => undefined },
+      passwordChecksMax: 2,
+      now,
+      monotonic,
+      ...wanted,
     });
   }
 
@@ -84,27 +113,44 @@ export class TestApp implements AsyncDisposable {
     const request = new Request("http://registry.test/", { method, ...parts });
     // The address as the server hands it on: Request would normalise or refuse a hostile one.
     Object.defineProperty(request, "url", { value: `http://registry.test${path}` });
-    return await this.#app(request, { remoteAddress: "127.0.0.1", setIdleTimeout: () => undefined });
+    return await this.#app(request, {
+      remoteAddress: parts.address ?? "127.0.0.1",
+      isLocal: parts.isLocal ?? false,
+      clientCertificate: parts.clientCertificate ?? null,
+      setIdleTimeout: () => undefined,
+    });
   }
 
   /** Pushes a blob in one request. */
-  async pushBlob(repository: string, { bytes, digest }: TestBlob): Promise<Response> {
-    return await this.request("POST", `/v2/${repository}/blobs/uploads/?digest=${digest}`, { body: bytes });
+  async pushBlob(
+    repository: string,
+    { bytes, digest }: TestBlob,
+    parts: RequestParts = {},
+  ): Promise<Response> {
+    const path = `/v2/${repository}/blobs/uploads/?digest=${digest}`;
+    return await this.request("POST", path, { ...parts, body: bytes });
   }
 
   /** Pushes config, layers and manifest; the answer is the manifest's. */
-  async pushImage(repository: string, reference: string, image: TestImage): Promise<Response> {
-    for (const blob of [image.config, ...image.layers]) await this.pushBlob(repository, blob);
-    return await this.pushManifest(repository, reference, image);
+  async pushImage(
+    repository: string,
+    reference: string,
+    image: TestImage,
+    parts: RequestParts = {},
+  ): Promise<Response> {
+    for (const blob of [image.config, ...image.layers]) await this.pushBlob(repository, blob, parts);
+    return await this.pushManifest(repository, reference, image, parts);
   }
 
   async pushManifest(
     repository: string,
     reference: string,
     image: Pick<TestImage, "manifest" | "mediaType">,
+    parts: RequestParts = {},
   ) {
-    const headers = { "Content-Type": image.mediaType };
+    const headers = { ...parts.headers, "Content-Type": image.mediaType };
     return await this.request("PUT", `/v2/${repository}/manifests/${reference}`, {
+      ...parts,
       headers,
       body: image.manifest.bytes,
     });

@@ -1,5 +1,6 @@
 import { compose } from "@stowage/server/compose";
 import type { Settings } from "@stowage/server/config/settings";
+import type { Connection } from "@stowage/server/http/exchange";
 import { requireRegistry } from "@stowage/server/maintenance/data-folder";
 import { createLog } from "@stowage/server/observe/log";
 import { socketPathOf } from "@stowage/server/serve";
@@ -17,6 +18,14 @@ export interface LocalServer extends AsyncDisposable {
 
 /** An answer of the registry that says no. */
 export class ApiError extends Error {}
+
+/** Who may open the data folder may do what its owner may. */
+const OWN_CONNECTION: Connection = {
+  remoteAddress: null,
+  isLocal: true,
+  clientCertificate: null,
+  setIdleTimeout: () => undefined,
+};
 
 type Send = (request: Request) => Promise<Response>;
 
@@ -53,7 +62,7 @@ export async function openLocalServer(settings: Settings): Promise<LocalServer> 
   const system = await compose({ settings, log, isDraining: () => false, onFatal, background: false });
   return {
     isRunning,
-    call: caller((request) => system.app(request, { remoteAddress: null, setIdleTimeout: () => undefined })),
+    call: caller((request) => system.app(request, OWN_CONNECTION)),
     [Symbol.asyncDispose]: () => system[Symbol.asyncDispose](),
   };
 }

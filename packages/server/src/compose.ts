@@ -1,14 +1,19 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { allowEverybody } from "./auth/authorize.ts";
+import { type Auth, createAuth } from "./auth/auth.ts";
+import { authorize } from "./auth/authorize.ts";
+import { createFirstAdmin } from "./auth/first-admin.ts";
+import { HtpasswdFile } from "./auth/htpasswd.ts";
 import { syncDirectory } from "./blobstore/filesystem/files.ts";
 import { FilesystemBlobStore } from "./blobstore/filesystem/filesystem-blob-store.ts";
+import type { AuthSettings } from "./config/auth-settings.ts";
 import type { Settings } from "./config/settings.ts";
 import { type App, createApp } from "./http/app.ts";
+import { startKeepingTokens } from "./jobs/tokens.ts";
 import { startCollecting, startSweeping } from "./jobs/collect.ts";
 import { startNotingPulls, startRetaining } from "./jobs/retention.ts";
 import { startScrubbing } from "./jobs/scrub.ts";
-import { DURATIONS_DEFAULT } from "./metadata/metadata.ts";
+import { DURATIONS_DEFAULT, type Metadata } from "./metadata/metadata.ts";
 import { SqliteMetadata } from "./metadata/sqlite/sqlite-metadata.ts";
 import { FolderLock } from "./metadata/sqlite/folder-lock.ts";
 import type { Log } from "./observe/log.ts";
@@ -16,6 +21,8 @@ import { createRegistry } from "./registry/registry.ts";
 
 export interface System extends AsyncDisposable {
   readonly app: App;
+  /** Password of the administrator that was just made, to be told once; null: there was one. */
+  readonly firstPassword: string | null;
 }
 
 export interface ComposeOptions {
@@ -73,13 +80,38 @@ export async function compose(options: ComposeOptions): Promise<System> {
     }
     started.use(startNotingPulls({ pulls, log }));
   }
-  const app = createApp({
-    registry,
-    authorize: allowEverybody,
-    log,
-    readOnly: settings.readOnly,
-    isDraining,
-  });
+  const auth = settings.auth === null ? null : await composeAuth(settings.auth, metadata, options);
+  let firstPassword: string | null = null;
+  if (auth !== null && options.background) {
+    started.use(startKeepingTokens({ uses: auth.uses, tokens: metadata.tokens, log }));
+    if (settings.auth?.hasAccounts === true) {
+      firstPassword = await createFirstAdmin(metadata.accounts, auth.passwords);
+    }
+  }
+  const { readOnly, publicUrl, trustedProxies } = settings;
+  const app = createApp({ registry, auth, authorize, log, readOnly, publicUrl, trustedProxies, isDraining });
   const running = started.move();
-  return { app, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { app, firstPassword, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Ways in, and what they lead to. @throws Error when a file of it cannot be used */
+async function composeAuth(
+  settings: AuthSettings,
+  metadata: Metadata,
+  { log }: ComposeOptions,
+): Promise<Auth> {
+  const monotonic = () => performance.now();
+  const { htpasswdFile, service, tokenMs } = settings;
+  return createAuth({
+    metadata,
+    service,
+    tokenSeconds: Math.floor(tokenMs / 1_000),
+    htpasswd: htpasswdFile === null ? null : await HtpasswdFile.open(htpasswdFile, { log, monotonic }),
+    external: null,
+    workloads: null,
+    gate: { require: () => undefined, succeeded: () => undefined, failed: () => undefined },
+    passwordChecksMax: Math.max(1, Math.floor(navigator.hardwareConcurrency / 2)),
+    now: Date.now,
+    monotonic,
+  });
 }

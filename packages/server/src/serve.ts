@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { compose } from "./compose.ts";
+import { FIRST_ADMIN } from "./auth/first-admin.ts";
 import type { Settings } from "./config/settings.ts";
 import type { App } from "./http/app.ts";
 import type { Connection } from "./http/exchange.ts";
@@ -25,13 +26,18 @@ export interface RunningServer {
 export interface LogOutput {
   readonly isTerminal: boolean;
   readonly write: (lines: string) => void;
+  /** Tells the person who starts the server something that must not lie in a log. */
+  readonly tell: (text: string) => void;
 }
 
 /**
  * Starts the registry: listens, serves, and stops in order.
  * @throws Error when the data folder, the address or the TLS files cannot be used
  */
-export async function serve(settings: Settings, { isTerminal, write }: LogOutput): Promise<RunningServer> {
+export async function serve(
+  settings: Settings,
+  { isTerminal, write, tell }: LogOutput,
+): Promise<RunningServer> {
   const automatic = isTerminal ? "text" : "json";
   const format = settings.logFormat === "auto" ? automatic : settings.logFormat;
   const log = createLog({ level: settings.logLevel, format, write, now: Date.now });
@@ -49,6 +55,7 @@ export async function serve(settings: Settings, { isTerminal, write }: LogOutput
   });
   const local = listenLocally(settings.dataDir, system.app, log);
   const url = `${settings.tls === null ? "http" : "https"}://${formatHost(settings.hostname)}:${server.port}`;
+  if (system.firstPassword !== null) tell(describeFirstPassword(system.firstPassword));
   log.info("listening", { url, dataDir: settings.dataDir, readOnly: settings.readOnly });
   const { promise: stopped, resolve } = Promise.withResolvers<number>();
   return {
@@ -75,6 +82,18 @@ export async function serve(settings: Settings, { isTerminal, write }: LogOutput
   };
 }
 
+function describeFirstPassword(password: string): string {
+  return `
+The registry has no accounts yet, so one was made. This password is shown once:
+
+    user      ${FIRST_ADMIN}
+    password  ${password}
+
+Set another with \`stowage admin user set-password ${FIRST_ADMIN}\`.
+
+`;
+}
+
 type Server = Bun.Server<undefined>;
 
 async function listen(
@@ -89,7 +108,7 @@ async function listen(
     idleTimeout: IDLE_SECONDS,
     development: false,
     ...tls,
-    fetch: (request: Request, server: Server) => app(request, connectionOf(request, server)),
+    fetch: (request: Request, server: Server) => app(request, connectionOf(request, server, false)),
   });
 }
 
@@ -120,7 +139,7 @@ function listenLocally(dataDir: string, app: App, log: Log): Server | null {
       unix: path,
       maxRequestBodySize: BODY_BYTES_MAX,
       development: false,
-      fetch: (request: Request, server: Server) => app(request, connectionOf(request, server)),
+      fetch: (request: Request, server: Server) => app(request, connectionOf(request, server, true)),
     });
   } catch (error) {
     // Some filesystems have no sockets; the registry serves without.
@@ -133,8 +152,10 @@ function listenLocally(dataDir: string, app: App, log: Log): Server | null {
   }
 }
 
-function connectionOf(request: Request, server: Server): Connection {
+function connectionOf(request: Request, server: Server, isLocal: boolean): Connection {
   return {
+    isLocal,
+    clientCertificate: null,
     get remoteAddress() {
       return server.requestIP(request)?.address ?? null;
     },

@@ -1,4 +1,5 @@
-import { environmentName, readSettings, SETTINGS, type Setting } from "@stowage/server/config/settings";
+import { environmentName, type Setting } from "@stowage/server/config/setting";
+import { readSettings, SETTINGS } from "@stowage/server/config/settings";
 import { serve } from "@stowage/server/serve";
 import { EXIT } from "../exit-codes.ts";
 
@@ -17,6 +18,7 @@ export async function runServe(args: readonly string[]): Promise<number> {
     const server = await serve(result.settings, {
       isTerminal: process.stdout.isTTY === true,
       write: (lines) => process.stdout.write(lines),
+      tell: (text) => process.stderr.write(text),
     });
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.once(signal, () => {

@@ -1,17 +1,13 @@
 import type { RepositoryName } from "@stowage/oci/repository-name";
-
-/** Who is asking. `name` is null for the anonymous caller. */
-export interface Caller {
-  readonly name: string | null;
-}
-
-export const ANONYMOUS: Caller = { name: null };
+import type { Caller, CredentialKind } from "./caller.ts";
+import type { Grants, Right } from "./grants.ts";
 
 /**
- * What a route does, as the token protocol names it; `base` and `catalog` concern no repository, `admin` (the
- * management API) one, or the registry as a whole.
+ * What a route does. `base` says that this is a registry, `catalog` lists what the caller may pull, `self` concerns the
+ * caller's own account; they concern no repository. The others, named as in the token protocol, concern one, and `admin`
+ * one or the registry as a whole.
  */
-export type Action = "base" | "catalog" | "pull" | "push" | "delete" | "admin";
+export type Action = "base" | "catalog" | "self" | Right;
 
 export interface Access {
   readonly caller: Caller;
@@ -20,8 +16,57 @@ export interface Access {
   readonly repository: RepositoryName | null;
 }
 
-/** Decides whether a caller may do something. The one question every route, and every mount, asks. */
+/** Decides whether a caller may do something. The one question that every route, mount and listing asks. */
 export type Authorize = (access: Access) => boolean;
 
-/** The policy `auth: none`: everybody may do everything. Said explicitly when the address is not loopback. */
-export const allowEverybody: Authorize = () => true;
+/** Nothing is allowed that nobody allowed; and a token never allows more than its account may. */
+export const authorize: Authorize = ({ caller, action, repository }) => {
+  switch (action) {
+    case "base":
+      return caller.isAdmin || caller.credential.kind !== "none";
+    case "self":
+      return isUnlimited(caller) && OWN_CREDENTIALS.includes(caller.credential.kind);
+    case "catalog":
+      return isScopeEnough(caller, "catalog", null) && mayListSomething(caller);
+    default:
+      return (
+        isScopeEnough(caller, action, repository) &&
+        (caller.limit === null || holds(caller.limit, action, repository)) &&
+        (caller.isAdmin || caller.grants.some((grants) => holds(grants, action, repository)))
+      );
+  }
+};
+
+/** With these somebody may change their password and make tokens; a token must not breed tokens. */
+const OWN_CREDENTIALS: readonly CredentialKind[] = ["password", "session"];
+
+function isUnlimited({ limit, scopes }: Caller): boolean {
+  return limit === null && scopes === null;
+}
+
+function mayListSomething({ isAdmin, grants, limit }: Caller): boolean {
+  if (limit !== null && !limit.allowsAnywhere("pull")) return false;
+  return isAdmin || grants.some((given) => given.allowsAnywhere("pull"));
+}
+
+function holds(grants: Grants, right: Right, repository: RepositoryName | null): boolean {
+  return repository === null ? grants.allowsEverywhere(right) : grants.allows(right, repository);
+}
+
+/** Whether the registry token that was shown, if one was, is good for it. None is good for administration. */
+function isScopeEnough(
+  { scopes }: Caller,
+  action: "catalog" | Right,
+  repository: RepositoryName | null,
+): boolean {
+  if (scopes === null) return true;
+  if (action === "admin") return false;
+  const [type, name] = action === "catalog" ? ["registry", "catalog"] : ["repository", repository];
+  const wanted = action === "catalog" ? "*" : action;
+  return scopes.some(
+    (scope) =>
+      scope.type === type &&
+      scope.name === name &&
+      (scope.actions.includes(wanted) || scope.actions.includes("*")),
+  );
+}

@@ -1,4 +1,7 @@
-import { DURATION_WANTED, parseDuration } from "./duration.ts";
+import { AUTH_SETTINGS, type AuthSettings, readAuthSettings } from "./auth-settings.ts";
+import { CIDRS_WANTED, type Cidrs, parseCidrs } from "../net/client-address.ts";
+import { parseDuration } from "./duration.ts";
+import { duration, environmentName, option, type Setting, toggle } from "./setting.ts";
 import { LOG_LEVELS, type LogLevel } from "../observe/log.ts";
 
 const LOG_FORMATS = ["auto", "text", "json"] as const;
@@ -13,7 +16,11 @@ export interface Settings {
   readonly tls: { readonly keyFile: string; readonly certFile: string } | null;
   readonly readOnly: boolean;
   readonly allowSparse: boolean;
-  readonly auth: "none" | null;
+  /** Null: everybody may do everything. */
+  readonly auth: AuthSettings | null;
+  /** Address under which the registry is known, without a slash at the end; null: what each request says. */
+  readonly publicUrl: string | null;
+  readonly trustedProxies: Cidrs | null;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** How long requests in flight may take after SIGTERM, in seconds. */
@@ -45,24 +52,6 @@ export interface GarbageSettings {
   readonly untaggedMs: number | null;
 }
 
-interface SettingBase {
-  /** Flag without the dashes; the environment variable is STOWAGE_ and this in capitals. */
-  readonly name: string;
-  readonly help: string;
-}
-
-/** One setting: a switch, or an option with its default and what it accepts. */
-export type Setting =
-  | (SettingBase & { readonly kind: "switch" })
-  | (SettingBase & {
-      readonly kind: "option";
-      readonly placeholder: string;
-      readonly fallback: string | null;
-      /** Says what is wanted when `accepts` refuses a value. */
-      readonly wanted: string;
-      readonly accepts: (text: string) => boolean;
-    });
-
 const ADDRESS = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/\s]*)):(\d{1,5})$/;
 
 export const SETTINGS = [
@@ -87,14 +76,7 @@ export const SETTINGS = [
     (text) => text !== "",
   ),
   option("tls-key", "FILE", null, "private key (PEM); needs --tls-cert", "a path", (text) => text !== ""),
-  option(
-    "auth",
-    "none",
-    null,
-    "who may do what; `none`: everybody everything",
-    "none",
-    (text) => text === "none",
-  ),
+  ...AUTH_SETTINGS,
   option("log-level", "LEVEL", "info", "least severity to log", LOG_LEVELS.join(", "), (text) =>
     LOG_LEVELS.some((level) => level === text),
   ),
@@ -152,6 +134,22 @@ export const SETTINGS = [
     (text) => /^\d{1,6}$/.test(text) && Number(text) <= 100_000,
   ),
   duration("retention-interval", "1h", "rest between two runs of the retention policies"),
+  option(
+    "public-url",
+    "URL",
+    null,
+    "address under which clients reach the registry",
+    "http:// or https:// and a host, such as https://registry.example.com",
+    isPublicUrl,
+  ),
+  option(
+    "trusted-proxies",
+    "CIDR,...",
+    null,
+    "proxies whose X-Forwarded headers count",
+    CIDRS_WANTED,
+    (text) => parseCidrs(text) !== null,
+  ),
   toggle("read-only", "refuse pushes and deletions"),
   toggle("allow-sparse", "accept manifests whose content is not in the registry"),
 ] as const satisfies readonly Setting[];
@@ -177,11 +175,6 @@ export function readSettings({ args, env }: SettingSources): SettingsResult {
   }
   const settings = toSettings(values, problems);
   return problems.length === 0 ? { ok: true, settings } : { ok: false, problems };
-}
-
-/** Name of the environment variable of a setting. */
-export function environmentName(setting: SettingBase): string {
-  return `STOWAGE_${setting.name.toUpperCase().replaceAll("-", "_")}`;
 }
 
 function readFlags(args: readonly string[], problems: string[]): ReadonlyMap<string, string> {
@@ -236,12 +229,8 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
       `--tls-cert and --tls-key go together; only --tls-${certFile === null ? "key" : "cert"} is set`,
     );
   }
-  const auth = text("auth") === "none" ? "none" : null;
-  if (port !== undefined && !isLoopback(hostname) && auth === null) {
-    problems.push(
-      `--addr is "${text("addr")}", which others can reach, and no authentication is set; say --auth none if everybody may push and delete`,
-    );
-  }
+  const isOpen = port !== undefined && !isLoopback(hostname);
+  const auth = readAuthSettings(text, { isOpen, address: text("addr") ?? "" }, problems);
   return {
     hostname: hostname === "" ? "0.0.0.0" : hostname,
     port: Number(port),
@@ -250,6 +239,8 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
     readOnly: text("read-only") === "true",
     allowSparse: text("allow-sparse") === "true",
     auth,
+    publicUrl: text("public-url")?.replace(/\/$/, "") ?? null,
+    trustedProxies: parseCidrs(text("trusted-proxies") ?? ""),
     logLevel: LOG_LEVELS.find((level) => level === text("log-level")) ?? "info",
     logFormat: LOG_FORMATS.find((format) => format === text("log-format")) ?? "auto",
     drainSeconds: Number(text("drain-seconds")),
@@ -270,25 +261,12 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
   };
 }
 
+/** A path is refused: clients find the registry at the root of a host. */
+function isPublicUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`;
+}
+
 function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "::1" || /^127(?:\.\d{1,3}){3}$/.test(hostname);
-}
-
-function option<Name extends string>(
-  name: Name,
-  placeholder: string,
-  fallback: string | null,
-  help: string,
-  wanted: string,
-  accepts: (text: string) => boolean,
-) {
-  return { kind: "option", name, placeholder, fallback, help, wanted, accepts } as const;
-}
-
-function duration<Name extends string>(name: Name, fallback: string, help: string) {
-  return option(name, "TIME", fallback, help, DURATION_WANTED, (text) => parseDuration(text) !== null);
-}
-
-function toggle<Name extends string>(name: Name, help: string) {
-  return { kind: "switch", name, help } as const;
 }

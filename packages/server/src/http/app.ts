@@ -1,22 +1,27 @@
 import { type ErrorEntry, RegistryError } from "@stowage/oci/errors";
 import { quote } from "@stowage/oci/reference";
 import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repository-name";
-import { type Access, ANONYMOUS, type Authorize, type Caller } from "../auth/authorize.ts";
+import type { Caller } from "../auth/caller.ts";
 import { describeError, type Log } from "../observe/log.ts";
 import type { Registry } from "../registry/registry.ts";
+import { admit, type Door, type Errand, presentedBy } from "./admit.ts";
+import { actionOf } from "./api/action.ts";
 import { type ApiTarget, changesRegistry, locateApi } from "./api/target.ts";
+import { TOKEN_PATH } from "./challenge.ts";
+import { type Cidrs, originOf } from "../net/client-address.ts";
 import type { Connection, Exchange } from "./exchange.ts";
 import { answerHealth } from "./ops/health.ts";
+import { answerKeys, KEYS_PATH } from "./token/keys.ts";
+import { answerToken } from "./token/token.ts";
 import { createMatcher, type Match } from "./v2/match.ts";
 import { type Route, V2_ROUTES } from "./v2/routes.ts";
 
-export interface AppOptions {
+export interface AppOptions extends Door {
   readonly registry: Registry;
-  readonly authorize: Authorize;
   readonly log: Log;
-  /** Refuse everything that changes something. */
-  readonly readOnly: boolean;
   readonly isDraining: () => boolean;
+  /** Proxies whose word about the client's address counts; null: none. */
+  readonly trustedProxies: Cidrs | null;
 }
 
 /** The whole registry as a function: tests need no socket. Never throws. */
@@ -26,26 +31,55 @@ const matcher = createMatcher(V2_ROUTES);
 
 /** The only door: every request is identified, matched, parsed, authorized, handled, answered and logged here. */
 export function createApp(options: AppOptions): App {
+  const { registry, authorize, auth, log, trustedProxies } = options;
+  const reportFailure = (error: unknown) =>
+    log.error("background work failed", { error: describeError(error) });
   return async (request, connection) => {
     const startedAt = performance.now();
     const id = nextRequestId();
-    const { path, query } = splitTarget(request.url);
-    const response = await answer(request, connection, { path, query }, options).catch((error: unknown) =>
-      toErrorResponse(error, { id, request, log: options.log }),
+    const { path, query: queryText } = splitTarget(request.url);
+    const query = new URLSearchParams(queryText);
+    const origin = originOf(request, connection, trustedProxies);
+    let caller: Caller | null = null;
+    const seen = (found: Caller) => {
+      caller = found;
+    };
+    const arrival = {
+      request,
+      connection,
+      origin,
+      registry,
+      authorize,
+      auth,
+      query,
+      reportFailure,
+      path,
+      seen,
+    };
+    const response = await answer(arrival, options).catch((error: unknown) =>
+      toErrorResponse(error, { id, request, log }),
     );
     response.headers.set("X-Request-Id", id);
     response.headers.set("X-Content-Type-Options", "nosniff");
-    options.log.info("request", {
+    log.info("request", {
       id,
       method: request.method,
       path,
       status: response.status,
       durationMs: Math.round((performance.now() - startedAt) * 100) / 100,
-      remote: connection.remoteAddress,
+      remote: origin.address,
       userAgent: request.headers.get("User-Agent"),
+      ...describeCaller(caller),
     });
     return response;
   };
+}
+
+/** Who it was, for the log; nothing for anybody. */
+function describeCaller(caller: Caller | null): { readonly caller?: string; readonly credential?: string } {
+  if (caller === null || caller.name === null) return {};
+  const { kind, id } = caller.credential;
+  return { caller: caller.name, credential: id === null ? kind : `${kind}:${id}` };
 }
 
 interface Target {
@@ -54,54 +88,76 @@ interface Target {
   readonly query: string;
 }
 
-async function answer(
-  request: Request,
-  connection: Connection,
-  { path, query }: Target,
-  options: AppOptions,
-): Promise<Response> {
+/** A request on its way, before it is known what it is for. */
+type Arrival = Omit<Exchange, "caller"> & {
+  readonly path: string;
+  /** Tells the log who it was. */
+  readonly seen: (caller: Caller) => void;
+};
+
+async function answer(arrival: Arrival, options: AppOptions): Promise<Response> {
+  const { path, request } = arrival;
   const health = await answerHealth(path, options);
   if (health !== null) return health;
   requireOneHost(request);
-  const { authorize, registry, log } = options;
-  const caller: Caller = ANONYMOUS;
-  const exchange = {
-    request,
-    connection,
-    registry,
-    authorize,
-    caller,
-    query: new URLSearchParams(query),
-    reportFailure: (error: unknown) => log.error("background work failed", { error: describeError(error) }),
-  };
+  const forTokens = await answerTokens(arrival, options);
+  if (forTokens !== null) return forTokens;
   const api = locateApi(path);
-  if (api !== null) return await answerManagement(api, exchange, options);
+  if (api !== null) return await answerManagement(api, arrival, options);
   const match = matcher.match(path);
   if (match === null) throw new RegistryError("ROUTE_UNKNOWN");
   const route = requireMethod(match, request.method);
-  const { action } = route;
-  const changes = action === "push" || action === "delete";
-  if (route.scope === "registry") {
-    requireAccess({ caller, action, repository: null }, changes, options);
-    return withVersion(await route.handle(exchange));
-  }
-  const repository = requireName(match.rawName);
-  requireAccess({ caller, action, repository }, changes, options);
+  const repository = route.scope === "registry" ? null : requireName(match.rawName);
+  const caller = await admit(arrival, errandOf(route, repository, arrival), options, arrival.seen);
+  const exchange = { ...arrival, caller };
+  if (route.scope === "registry") return withVersion(await route.handle(exchange));
+  // The name was parsed for the route's scope above; the type does not know.
+  if (repository === null) throw new RegistryError("NAME_INVALID");
   return withVersion(await route.handle({ ...exchange, repository, target: decodeTarget(match) }));
 }
 
-/** The management API: who may not administer the registry, or the repository, learns nothing of its routes. */
-async function answerManagement(
-  target: ApiTarget,
-  exchange: Exchange,
-  options: AppOptions,
-): Promise<Response> {
+function errandOf(route: Route, repository: RepositoryName | null, { query }: Arrival): Errand {
+  const { action, id } = route;
+  const from = id === "end-4a" && query.has("mount") ? query.get("from") : null;
+  return {
+    action,
+    repository,
+    mountFrom: from === null ? null : parseRepositoryName(from),
+    changes: action === "push" || action === "delete",
+    isUpload: UPLOAD_ROUTES.includes(id),
+    allowsSession: false,
+  };
+}
+
+/** Endpoints that go on with a session: the id is a secret, and the caller must be the one who began it. */
+const UPLOAD_ROUTES: readonly string[] = ["end-13", "end-5", "end-6", "end-14"];
+
+/** The token endpoint and its keys; null for every other path, and without authentication. */
+async function answerTokens(arrival: Arrival, { auth, authorize }: AppOptions): Promise<Response | null> {
+  if (auth === null || auth.external !== null) return null;
+  const { path, request, query } = arrival;
+  if (path === KEYS_PATH) return await answerKeys(request, auth);
+  if (path !== TOKEN_PATH) return null;
+  const presented = presentedBy(arrival, { allowsSession: false });
+  return await answerToken({ request, query, presented, auth, authorize });
+}
+
+/** The management API: who may not use it learns nothing of its routes. */
+async function answerManagement(target: ApiTarget, arrival: Arrival, options: AppOptions): Promise<Response> {
+  const { request, seen } = arrival;
   const repository = target.rawName === null ? null : requireName(target.rawName);
-  const access = { caller: exchange.caller, action: "admin", repository } as const;
-  requireAccess(access, changesRegistry(exchange.request.method, target), options);
+  const errand: Errand = {
+    action: actionOf(request.method, target),
+    repository,
+    mountFrom: null,
+    changes: changesRegistry(request.method, target),
+    isUpload: false,
+    allowsSession: true,
+  };
+  const caller = await admit(arrival, errand, options, seen);
   // Most registries are asked for images alone: schemas and router of the API are loaded when it is used.
   const { answerApi } = await import("./api/api.ts");
-  return await answerApi({ exchange, repository, path: target.path });
+  return await answerApi({ exchange: { ...arrival, caller }, repository, path: target.path });
 }
 
 /** Docker Registry HTTP API V2, "API Version Check": clients look for this header. */
@@ -123,14 +179,6 @@ function requireMethod(match: Match, method: string): Route {
     message: `method ${quote(method)} is not supported on ${match.template}`,
     headers: { Allow: [...match.methods.keys()].join(", ") },
   });
-}
-
-/** Every request passes here, and only here. @throws RegistryError DENIED, UNSUPPORTED */
-function requireAccess(access: Access, changes: boolean, { authorize, readOnly }: AppOptions): void {
-  if (!authorize(access)) throw new RegistryError("DENIED");
-  if (readOnly && changes) {
-    throw new RegistryError("UNSUPPORTED", { message: "the registry is read-only" });
-  }
 }
 
 /** Generated API clients send the slashes of a name as `%2F`; nothing else of a name needs encoding. */

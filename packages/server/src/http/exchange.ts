@@ -1,11 +1,19 @@
 import type { RepositoryName } from "@stowage/oci/repository-name";
-import type { Authorize, Caller } from "../auth/authorize.ts";
+import type { Auth } from "../auth/auth.ts";
+import type { Certificate } from "../auth/authenticate.ts";
+import type { Authorize } from "../auth/authorize.ts";
+import type { Caller } from "../auth/caller.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { Origin } from "../net/client-address.ts";
 
 /** The connection a request came on, as far as handlers may touch it. Tests without a socket pass a stub. */
 export interface Connection {
   /** Address of the peer, or null when there is no socket. */
   readonly remoteAddress: string | null;
+  /** Whether it came through the socket in the data folder, which only the folder's owner can open. */
+  readonly isLocal: boolean;
+  /** The certificate that the client showed and a trusted authority signed, or null. */
+  readonly clientCertificate: Certificate | null;
   /** Ends the connection when nothing moves for this many seconds; 0 waits for ever. */
   setIdleTimeout(seconds: number): void;
 }
@@ -14,6 +22,10 @@ export interface Connection {
 export interface Exchange {
   readonly request: Request;
   readonly connection: Connection;
+  /** Where it came from, as far as trusted proxies say. */
+  readonly origin: Origin;
+  /** Null: no authentication. */
+  readonly auth: Auth | null;
   readonly registry: Registry;
   readonly authorize: Authorize;
   readonly caller: Caller;

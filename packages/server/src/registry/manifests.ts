@@ -7,7 +7,7 @@ import type { Reference } from "@stowage/oci/reference";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import { parseStrictJson } from "@stowage/oci/strict-json";
 import type { Tag } from "@stowage/oci/tag";
-import type { Caller } from "../auth/authorize.ts";
+import type { Identity } from "../auth/caller.ts";
 import type { BlobStore } from "../blobstore/blob-store.ts";
 import type {
   ContentRef,
@@ -46,7 +46,7 @@ export interface ManifestsOptions {
 }
 
 export interface PutManifest {
-  readonly caller: Caller;
+  readonly caller: Identity;
   readonly repository: RepositoryName;
   readonly reference: Reference;
   /** More tags to set in the same transaction. */
@@ -57,7 +57,7 @@ export interface PutManifest {
 }
 
 export interface DeleteManifest {
-  readonly caller: Caller;
+  readonly caller: Identity;
   readonly repository: RepositoryName;
   readonly reference: Reference;
   /** Delete with an index what only it lists, and referrers of what is deleted. */

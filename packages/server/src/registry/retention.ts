@@ -2,7 +2,7 @@ import { type Digest, digestFromHex } from "@stowage/oci/digest";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import { parseStrictJson } from "@stowage/oci/strict-json";
 import type { Tag } from "@stowage/oci/tag";
-import type { Caller } from "../auth/authorize.ts";
+import type { Identity } from "../auth/caller.ts";
 import type { CollectUntagged, JudgedTag, Metadata } from "../metadata/metadata.ts";
 import { breathe } from "./breathe.ts";
 import type { Collector } from "./collect-garbage.ts";
@@ -93,7 +93,7 @@ export class Retention {
   }
 
   /** @throws RegistryError REQUEST_INVALID with every problem of the document */
-  async setPolicies(caller: Caller, document: unknown): Promise<CompiledPolicies> {
+  async setPolicies(caller: Identity, document: unknown): Promise<CompiledPolicies> {
     const { parsePolicies } = await import("./policies.ts");
     const policies = parsePolicies(document);
     await this.#metadata.documents.put(DOCUMENT, JSON.stringify(policies.document), caller.name);

@@ -3,7 +3,7 @@ import { RegistryError } from "@stowage/oci/errors";
 import type { PageRequest } from "@stowage/oci/pagination";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Tag } from "@stowage/oci/tag";
-import type { Caller } from "../auth/authorize.ts";
+import type { Identity } from "../auth/caller.ts";
 import type { Metadata } from "../metadata/metadata.ts";
 import { immutableTag, type TagPolicy, unknownManifest } from "./manifests.ts";
 import { listPage, type Page } from "./page.ts";
@@ -22,7 +22,7 @@ export async function listTags(
 }
 
 export interface SetTagRequest {
-  readonly caller: Caller;
+  readonly caller: Identity;
   readonly repository: RepositoryName;
   readonly tag: Tag;
   readonly digest: Digest;

@@ -2,7 +2,7 @@ import { algorithmOf, type Digest, type DigestAlgorithm } from "@stowage/oci/dig
 import { RegistryError } from "@stowage/oci/errors";
 import type { ByteRange } from "@stowage/oci/range";
 import type { RepositoryName } from "@stowage/oci/repository-name";
-import type { Caller } from "../auth/authorize.ts";
+import type { Identity } from "../auth/caller.ts";
 import { type BlobStore, SyncFailed, UploadLost, type UploadWriter } from "../blobstore/blob-store.ts";
 import type { BlobRecord, Metadata, UploadSession } from "../metadata/metadata.ts";
 import { hashObject, RunningDigest, RunningDigests } from "./running-digest.ts";
@@ -15,7 +15,7 @@ const TOUCH_INTERVAL_MS = 60_000;
 export interface UploadRef {
   readonly id: UploadId;
   readonly repository: RepositoryName;
-  readonly caller: Caller;
+  readonly caller: Identity;
 }
 
 /** Bytes that continue a session. */
@@ -49,7 +49,7 @@ export class Uploads {
     this.#now = now;
   }
 
-  async start(caller: Caller, repository: RepositoryName, algorithm: DigestAlgorithm): Promise<UploadRef> {
+  async start(caller: Identity, repository: RepositoryName, algorithm: DigestAlgorithm): Promise<UploadRef> {
     const id = randomUploadId();
     await this.#metadata.uploads.start({ id, repository, principal: caller.name, algorithm });
     return { id, repository, caller };

@@ -1,6 +1,9 @@
 import type { AccessToken, SigningKey, StoredGrant, TokenKind, TokenUse } from "../accounts.ts";
 import { all, first, now, repeat, touched, type Unit } from "./statement.ts";
 
+/** Refresh tokens, and sessions, of one account: each sign-in makes one, and the longest unused goes for it. */
+const AUTOMATIC_TOKENS_MAX = 100;
+
 interface TokenRow {
   id: string;
   kind: TokenKind;
@@ -46,6 +49,17 @@ export function* createToken(token: Omit<AccessToken, "createdAt" | "usedAt">): 
     createdAt,
     token.expiresAt,
   );
+  if (token.kind !== "personal") {
+    yield* all(
+      `DELETE FROM access_tokens WHERE id IN
+         (SELECT id FROM access_tokens WHERE account = ? AND kind = ?
+           ORDER BY COALESCE(used_at, created_at) DESC, id = ? DESC LIMIT 1000 OFFSET ?)`,
+      token.account,
+      token.kind,
+      token.id,
+      AUTOMATIC_TOKENS_MAX,
+    );
+  }
   return { ...token, createdAt, usedAt: null };
 }
 

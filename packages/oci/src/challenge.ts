@@ -1,0 +1,26 @@
+import { formatTokenScope, type TokenScope } from "./token-scope.ts";
+
+/** Why a token was not enough (RFC 6750 section 3.1). */
+export type ChallengeError = "invalid_token" | "insufficient_scope";
+
+export interface BearerChallenge {
+  /** Address of the token endpoint. */
+  readonly realm: string;
+  readonly service: string;
+  /** What a token must be good for; empty for `/v2/`. */
+  readonly scopes: readonly TokenScope[];
+  readonly error: ChallengeError | null;
+}
+
+/** `WWW-Authenticate` of the token protocol (Docker Registry v2 Bearer token specification; RFC 9110 section 11.6.1). */
+export function formatBearerChallenge({ realm, service, scopes, error }: BearerChallenge): string {
+  const parameters = [`realm=${quoted(realm)}`, `service=${quoted(service)}`];
+  if (scopes.length > 0) parameters.push(`scope=${quoted(scopes.map(formatTokenScope).join(" "))}`);
+  if (error !== null) parameters.push(`error=${quoted(error)}`);
+  return `Bearer ${parameters.join(",")}`;
+}
+
+/** RFC 9110 section 5.6.4; what has no place in a header is left out. */
+function quoted(text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]/g, "").replace(/["\\]/g, "\\$&")}"`;
+}

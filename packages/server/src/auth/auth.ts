@@ -1,0 +1,75 @@
+import type { Metadata } from "../metadata/metadata.ts";
+import { AccessTokens } from "./access-tokens.ts";
+import { AccessRules } from "./access-rules.ts";
+import { Accounts } from "./accounts.ts";
+import { Authenticator, type ForeignTokens, type SignInGate } from "./authenticate.ts";
+import type { HtpasswdFile } from "./htpasswd.ts";
+import { KeyedHash } from "./keyed-hash.ts";
+import { KeyRing } from "./key-ring.ts";
+import { Passwords } from "./passwords.ts";
+import { TokenIssuer } from "./token-issuer.ts";
+import { TokenUses } from "./token-uses.ts";
+
+/** Everything that says who asks and what they may do. A registry without authentication has none of it. */
+export interface Auth {
+  readonly authenticator: Authenticator;
+  readonly accounts: Accounts;
+  readonly rules: AccessRules;
+  readonly passwords: Passwords;
+  readonly keys: KeyRing;
+  readonly issuer: TokenIssuer;
+  readonly tokens: AccessTokens;
+  readonly uses: TokenUses;
+  /** Where clients get tokens when another server issues them; null: here. */
+  readonly external: ExternalServer | null;
+}
+
+/** A token server beside the registry (distribution's `auth.token`). */
+export interface ExternalServer {
+  readonly realm: string;
+  readonly service: string;
+  readonly tokens: ForeignTokens;
+}
+
+export interface AuthOptions {
+  readonly metadata: Pick<Metadata, "accounts" | "documents" | "keys" | "tokens">;
+  /** `service` of the token protocol, and issuer and audience of our tokens. */
+  readonly service: string;
+  /** Life of a registry token, in seconds. */
+  readonly tokenSeconds: number;
+  readonly htpasswd: HtpasswdFile | null;
+  readonly external: ExternalServer | null;
+  readonly workloads: ForeignTokens | null;
+  readonly gate: SignInGate;
+  /** Passwords that are checked at the same time. */
+  readonly passwordChecksMax: number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly monotonic: () => number;
+}
+
+export function createAuth(options: AuthOptions): Auth {
+  const { metadata, now, monotonic, htpasswd, external, workloads, gate } = options;
+  const keyedHash = new KeyedHash();
+  const rules = new AccessRules(metadata.documents);
+  const accounts = new Accounts({ accounts: metadata.accounts, htpasswd, rules, now });
+  const passwords = new Passwords({ concurrencyMax: options.passwordChecksMax, keyedHash, monotonic });
+  const keys = new KeyRing({ keys: metadata.keys, now });
+  const { service, tokenSeconds: lifetimeSeconds } = options;
+  const issuer = new TokenIssuer({ keys, keyedHash, service, lifetimeSeconds, now });
+  const uses = new TokenUses(metadata.tokens, now);
+  const authenticator = new Authenticator({
+    accounts,
+    tokens: metadata.tokens,
+    uses,
+    passwords,
+    issuer,
+    external: external?.tokens ?? null,
+    workloads,
+    gate,
+    now,
+  });
+  const tokens = new AccessTokens(metadata.tokens, now);
+  return { authenticator, accounts, rules, passwords, keys, issuer, tokens, uses, external };
+}
