@@ -28,7 +28,6 @@ export const JWT_ALGORITHMS = [
   "PS384",
   "PS512",
   "EdDSA",
-  "Ed25519",
 ] as const;
 
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
@@ -109,15 +108,17 @@ export function parseJwt(text: string): ParsedJwt | null {
   const header = readObject(head);
   const payload = readObject(body);
   if (header === null || payload === null || decodeCanonical(signature) === null) return null;
-  const { alg, kid, typ } = header;
-  if (!isJwtAlgorithm(alg) || "crit" in header || "b64" in header) return null;
+  const { kid, typ } = header;
+  const alg = readAlgorithm(header.alg);
+  if (alg === null || "crit" in header || "b64" in header) return null;
   if (typ !== undefined && !(typeof typ === "string" && /^(?:at\+)?jwt$/i.test(typ))) return null;
   if (kid !== undefined && !(typeof kid === "string" && kid.length <= KID_LENGTH_MAX)) return null;
   return { kid: kid ?? null, alg, payload };
 }
 
-export function isJwtAlgorithm(value: unknown): value is JwtAlgorithm {
-  return JWT_ALGORITHMS.some((algorithm) => algorithm === value);
+/** The algorithm that `alg` of a header or key names, or null. RFC 9864 gave EdDSA's one curve in use a second name. */
+export function readAlgorithm(value: unknown): JwtAlgorithm | null {
+  return JWT_ALGORITHMS.find((algorithm) => algorithm === (value === "Ed25519" ? "EdDSA" : value)) ?? null;
 }
 
 /** Bytes of base64url that has exactly one spelling: no padding, and no bits left over (RFC 4648 section 3.5). */
@@ -145,7 +146,7 @@ async function isSignedByOne(text: string, candidates: readonly VerificationKey[
 
 async function isSignedBy(text: string, key: CryptoKey, alg: JwtAlgorithm): Promise<boolean> {
   try {
-    await compactVerify(text, key, { algorithms: [alg] });
+    await compactVerify(text, key, { algorithms: alg === "EdDSA" ? [alg, "Ed25519"] : [alg] });
     return true;
   } catch {
     // A signature that does not fit, and a key that is none for this algorithm: not signed by it, either way.
