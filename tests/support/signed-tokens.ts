@@ -49,7 +49,14 @@ export class Signer {
   }
 
   static async create(alg: JwtAlgorithm, kid: string | null = "key-1"): Promise<Signer> {
-    const pair = await generateKeyPair(alg, { extractable: true });
+    return await Signer.of(alg, kid, await generateKeyPair(alg, { extractable: true }));
+  }
+
+  static async of(
+    alg: JwtAlgorithm,
+    kid: string | null,
+    pair: { readonly privateKey: CryptoKey; readonly publicKey: CryptoKey },
+  ): Promise<Signer> {
     const { key_ops: _, ext: __, ...members } = await crypto.subtle.exportKey("jwk", pair.publicKey);
     const publicJwk = { ...members, alg, use: "sig", ...(kid === null ? {} : { kid }) };
     const verificationKey = await readJwk(publicJwk);

@@ -12,13 +12,13 @@ const RSA_BITS_MAX = 8_192;
 const MEMBER_LENGTH_MAX = 2_048;
 
 /** Signatures that a key's type and curve can make; the first is meant when the key does not say. */
-const ALGORITHMS: Readonly<Record<string, readonly JwtAlgorithm[]>> = {
-  RSA: ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
-  "P-256": ["ES256"],
-  "P-384": ["ES384"],
-  "P-521": ["ES512"],
-  Ed25519: ["EdDSA"],
-};
+const ALGORITHMS: ReadonlyMap<string, readonly JwtAlgorithm[]> = new Map([
+  ["RSA", ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]],
+  ["P-256", ["ES256"]],
+  ["P-384", ["ES384"]],
+  ["P-521", ["ES512"]],
+  ["Ed25519", ["EdDSA"]],
+]);
 
 /** The part of a key that is public, and all of it that is read. */
 interface PublicMembers {
@@ -48,7 +48,7 @@ export async function readJwks(value: unknown): Promise<readonly VerificationKey
 export async function readJwk(value: unknown): Promise<VerificationKey | null> {
   if (!isObject(value) || !isForSignatures(value)) return null;
   const members = readMembers(value);
-  const possible = ALGORITHMS[(members?.kty === "RSA" ? "RSA" : members?.crv) ?? ""];
+  const possible = ALGORITHMS.get((members?.kty === "RSA" ? "RSA" : members?.crv) ?? "");
   if (members === null || possible === undefined) return null;
   const alg = value.alg === undefined ? possible[0] : readAlgorithm(value.alg);
   if (alg === undefined || alg === null || !possible.includes(alg)) return null;

@@ -1,0 +1,151 @@
+import { isIP } from "node:net";
+import { parseStrictJson } from "@stowage/oci/strict-json";
+import { isLoopbackAddress, isPublicAddress } from "./public-address.ts";
+
+/** Largest metadata document, in bytes. Real ones have 5 KiB. */
+export const METADATA_BYTES_MAX = 64 * 1_024;
+
+/** Largest set of keys, in bytes: 64 with their certificates. */
+export const JWKS_BYTES_MAX = 256 * 1_024;
+
+/** How long an answer may take, with looking up the address, in milliseconds. */
+export const OUTBOUND_MS_MAX = 5_000;
+
+export interface OutboundLimits {
+  readonly bytesMax: number;
+  /** {@link OUTBOUND_MS_MAX} by default. */
+  readonly timeoutMs?: number;
+  /** The operator wrote this host down, so it may be a private address. Else only the public internet is asked. */
+  readonly isTrusted: boolean;
+  /** Plain http to other machines than this one; false by default. */
+  readonly allowsHttp?: boolean;
+}
+
+export type Fetched =
+  | { readonly ok: true; readonly value: unknown }
+  /** For the log: what failed, with the address. */
+  | { readonly ok: false; readonly problem: string };
+
+/** Gets a JSON document of somebody else. Never throws. */
+export type FetchJson = (url: string, limits: OutboundLimits) => Promise<Fetched>;
+
+export interface OutboundPorts {
+  /** Addresses of a host name, at least one. @throws when there is none */
+  lookup(host: string): Promise<readonly string[]>;
+  fetch(url: string, init: BunFetchRequestInit): Promise<Response>;
+  /** Certificates that are trusted besides the system's, in PEM. */
+  readonly certificateAuthorities?: string;
+}
+
+/**
+ * The name is resolved once, and the request goes to the address that was judged: a name that answers differently the
+ * next time (DNS rebinding) leads nowhere. No redirect is followed, no credential is sent.
+ */
+export function createFetchJson(ports: OutboundPorts): FetchJson {
+  return async (text, limits) => {
+    const signal = AbortSignal.timeout(limits.timeoutMs ?? OUTBOUND_MS_MAX);
+    try {
+      const { url, address } = await withAbort(requireDestination(text, limits, ports), signal);
+      const response = await ports.fetch(pinned(url, address), requestTo(url, { signal, ports }));
+      if (response.status !== 200) {
+        await response.body?.cancel();
+        throw new Error(`the answer is ${response.status}; wanted 200`);
+      }
+      return { ok: true, value: parseBody(await readBody(response, limits.bytesMax)) };
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      return { ok: false, problem: `get ${JSON.stringify(text.slice(0, 200))}: ${problem}` };
+    }
+  };
+}
+
+/** The system's resolver, for {@link OutboundPorts}. */
+export async function lookupHost(host: string): Promise<readonly string[]> {
+  return (await Bun.dns.lookup(host)).map(({ address }) => address);
+}
+
+interface Destination {
+  readonly url: URL;
+  readonly address: string;
+}
+
+async function requireDestination(
+  text: string,
+  limits: OutboundLimits,
+  { lookup }: OutboundPorts,
+): Promise<Destination> {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !["http:", "https:"].includes(url.protocol)) {
+    throw new Error("no address of https or http");
+  }
+  if (url.username !== "" || url.password !== "") throw new Error("the address holds credentials");
+  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
+  const addresses = isIP(host) === 0 ? await lookup(host) : [host];
+  const address = addresses[0];
+  if (address === undefined) throw new Error("the host has no address");
+  // All of them, not only the one that is used: a name with both kinds of address is up to no good.
+  if (!limits.isTrusted && !addresses.every(isPublicAddress)) {
+    throw new Error("the host is not on the public internet, and the configuration does not name it");
+  }
+  if (url.protocol === "http:" && limits.allowsHttp !== true && !isLoopbackAddress(address)) {
+    throw new Error("wanted https");
+  }
+  return { url, address };
+}
+
+function pinned(url: URL, address: string): string {
+  const host = isIP(address) === 6 ? `[${address}]` : address;
+  const port = url.port === "" ? "" : `:${url.port}`;
+  return `${url.protocol}//${host}${port}${url.pathname}${url.search}`;
+}
+
+function requestTo(
+  url: URL,
+  { signal, ports }: { readonly signal: AbortSignal; readonly ports: OutboundPorts },
+): BunFetchRequestInit {
+  const { certificateAuthorities: ca } = ports;
+  const isName = isIP(url.hostname.replace(/^\[(.*)\]$/, "$1")) === 0;
+  return {
+    headers: {
+      Accept: "application/json",
+      "Accept-Encoding": "identity",
+      Host: url.host,
+      "User-Agent": "stowage",
+    },
+    redirect: "manual",
+    signal,
+    // A connection to this address may not be used again under another name.
+    keepalive: false,
+    // The certificate must be the name's, not the address's.
+    tls: { ...(isName ? { serverName: url.hostname } : {}), ...(ca === undefined ? {} : { ca }) },
+  };
+}
+
+async function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.byteLength;
+    if (size > bytesMax) throw new Error(`the answer is larger than ${bytesMax} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function parseBody(bytes: Uint8Array): unknown {
+  const json = parseStrictJson(bytes);
+  if (!json.ok) throw new Error(`the answer is ${json.problem}`);
+  return json.value;
+}
+
+/** Looking up a name cannot be stopped, but need not be waited for. */
+async function withAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(new Error("no answer in time"));
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
