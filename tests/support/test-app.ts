@@ -33,6 +33,9 @@ export interface RequestParts {
   readonly clientCertificate?: Certificate;
 }
 
+/** Nobody is held back, unless a test says so. */
+const OPEN_GATE = { succeeded: () => undefined, failed: () => undefined, [Symbol.dispose]: () => undefined };
+
 /** A registry in this process, without a socket: requests go through the app function. */
 export class TestApp implements AsyncDisposable {
   readonly metadata: Metadata;
@@ -89,7 +92,7 @@ export class TestApp implements AsyncDisposable {
       htpasswd: null,
       external: null,
       workloads: null,
-      gate: { require: () => undefined, succeeded: () => undefined, failed: () => undefined },
+      gate: { begin: async () => OPEN_GATE },
       passwordChecksMax: 2,
       now,
       monotonic,

@@ -8,6 +8,7 @@ import { syncDirectory } from "./blobstore/filesystem/files.ts";
 import { FilesystemBlobStore } from "./blobstore/filesystem/filesystem-blob-store.ts";
 import type { AuthSettings } from "./config/auth-settings.ts";
 import type { Settings } from "./config/settings.ts";
+import { LoginThrottle } from "./http/login-throttle.ts";
 import { type App, createApp } from "./http/app.ts";
 import { startKeepingTokens } from "./jobs/tokens.ts";
 import { startCollecting, startSweeping } from "./jobs/collect.ts";
@@ -109,9 +110,19 @@ async function composeAuth(
     htpasswd: htpasswdFile === null ? null : await HtpasswdFile.open(htpasswdFile, { log, monotonic }),
     external: null,
     workloads: null,
-    gate: { require: () => undefined, succeeded: () => undefined, failed: () => undefined },
+    gate: new LoginThrottle({ monotonic, wakeAfter, seed: randomSeed() }),
     passwordChecksMax: Math.max(1, Math.floor(navigator.hardwareConcurrency / 2)),
     now: Date.now,
     monotonic,
   });
+}
+
+function wakeAfter(ms: number, wake: () => void): () => void {
+  const timer = setTimeout(wake, ms);
+  return () => clearTimeout(timer);
+}
+
+/** What attackers cannot know of a table of counts. */
+function randomSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }

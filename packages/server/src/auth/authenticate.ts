@@ -22,6 +22,9 @@ export interface Certificate {
   readonly fingerprint: string;
 }
 
+/** What of a request is asked while it waits: whether its client is still there. */
+export type Abortable = Pick<Request, "signal">;
+
 /** What came with a request that may say who sent it. */
 export interface Presented {
   readonly authorization: string | null;
@@ -31,6 +34,8 @@ export interface Presented {
   /** It came through the socket of the data folder. */
   readonly isLocal: boolean;
   readonly address: string | null;
+  /** The request it came with. */
+  readonly request: Abortable;
 }
 
 /** Somebody who says a name and a password. */
@@ -38,14 +43,22 @@ export interface SignIn {
   readonly name: string;
   readonly password: string;
   readonly address: string | null;
+  readonly request: Abortable;
+}
+
+/** A password that may be checked now. Disposed without an outcome it counts for nothing. */
+export interface Attempt extends Disposable {
+  succeeded(): void;
+  failed(): void;
 }
 
 /** Holds back those who guess. */
 export interface SignInGate {
-  /** @throws RegistryError TOOMANYREQUESTS */
-  require(signIn: Pick<SignIn, "name" | "address">): Promise<void> | void;
-  succeeded(signIn: Pick<SignIn, "name" | "address">): void;
-  failed(signIn: Pick<SignIn, "name" | "address">): void;
+  /** Waits until the password may be checked. @throws RegistryError TOOMANYREQUESTS */
+  begin(
+    login: { readonly address: string | null; readonly account: string },
+    request: Abortable,
+  ): Promise<Attempt>;
 }
 
 /** A token that another issuer signed. */
@@ -79,8 +92,8 @@ export class Authenticator {
 
   /** @throws RegistryError UNAUTHORIZED when something was presented that is not right, TOOMANYREQUESTS */
   async authenticate(presented: Presented): Promise<Caller> {
-    const { authorization, session, certificate, address } = presented;
-    if (authorization !== null) return await this.#byHeader(authorization, address);
+    const { authorization, session, certificate } = presented;
+    if (authorization !== null) return await this.#byHeader(authorization, presented);
     if (session !== null) return requireCaller(await this.#bySecret(session, "session"));
     if (certificate !== null) return await this.#byCertificate(certificate);
     return await this.#options.accounts.anonymous();
@@ -111,14 +124,17 @@ export class Authenticator {
     return requireCaller((await this.#options.workloads?.caller(token)) ?? null);
   }
 
-  async #byHeader(authorization: string, address: string | null): Promise<Caller> {
+  async #byHeader(
+    authorization: string,
+    { address, request }: Pick<Presented, "address" | "request">,
+  ): Promise<Caller> {
     if (authorization.length > AUTHORIZATION_LENGTH_MAX) throw wrongCredentials();
     const [, scheme = "", value = ""] = /^([A-Za-z]+) +(\S+)$/.exec(authorization) ?? [];
     switch (scheme.toLowerCase()) {
       case "basic": {
         const pair = decodeBasic(value);
         if (pair === null) throw wrongCredentials();
-        return await this.signIn({ ...pair, address });
+        return await this.signIn({ ...pair, address, request });
       }
       case "bearer":
         if (value.startsWith(ACCESS_TOKEN_PREFIX))
@@ -134,12 +150,12 @@ export class Authenticator {
     const { name, password } = signIn;
     const hash = await accounts.passwordHash(name);
     if (hash === null || !passwords.remembers(name, password, hash)) {
-      await gate.require(signIn);
+      using attempt = await gate.begin({ address: signIn.address, account: name }, signIn.request);
       if (!(await passwords.verify(name, password, { hash, decoys: accounts.decoys() }))) {
-        gate.failed(signIn);
+        attempt.failed();
         throw wrongCredentials();
       }
-      gate.succeeded(signIn);
+      attempt.succeeded();
     }
     return requireCaller(await accounts.caller(name, { kind: "password", id: null }));
   }

@@ -86,6 +86,7 @@ export function presentedBy(
     certificate: connection.clientCertificate,
     isLocal: connection.isLocal,
     address: origin.address,
+    request,
   };
 }
 

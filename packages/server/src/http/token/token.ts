@@ -96,12 +96,8 @@ async function readPost({ request, presented, auth }: TokenExchange): Promise<To
   const { authenticator } = auth;
   switch (one("grant_type")) {
     case "password": {
-      const caller = await authenticator.signIn({
-        name: one("username"),
-        password: one("password"),
-        address,
-      });
-      return { ...rest, caller };
+      const signIn = { name: one("username"), password: one("password"), address, request };
+      return { ...rest, caller: await authenticator.signIn(signIn) };
     }
     case "refresh_token": {
       const refreshToken = one("refresh_token");
