@@ -4,6 +4,7 @@ import type { BlobStore } from "@stowage/server/blobstore/blob-store";
 import { MemoryBlobStore } from "@stowage/server/blobstore/memory";
 import type { Certificate } from "@stowage/server/auth/authenticate";
 import { createApp } from "@stowage/server/http/app";
+import type { RateLimits } from "@stowage/server/http/rate-limits";
 import { type Durations, DURATIONS_DEFAULT, type Metadata } from "@stowage/server/metadata/metadata";
 import { SqliteMetadata } from "@stowage/server/metadata/sqlite/sqlite-metadata";
 import { createLog, type Log } from "@stowage/server/observe/log";
@@ -19,6 +20,7 @@ export interface TestAppOptions {
   /** Said, there is authentication: what it says, and defaults for the rest. */
   readonly auth?: Partial<AuthOptions>;
   readonly publicUrl?: string;
+  readonly limits?: RateLimits;
   readonly allowSparse?: boolean;
   readonly readOnly?: boolean;
   readonly durations?: Partial<Durations>;
@@ -78,6 +80,7 @@ export class TestApp implements AsyncDisposable {
       authorize: options.authorize ?? authorize,
       publicUrl: options.publicUrl ?? null,
       trustedProxies: null,
+      limits: options.limits ?? null,
       log: this.#log,
       readOnly: options.readOnly ?? false,
       isDraining: () => this.draining,

@@ -7,9 +7,10 @@ import { HtpasswdFile } from "./auth/htpasswd.ts";
 import { syncDirectory } from "./blobstore/filesystem/files.ts";
 import { FilesystemBlobStore } from "./blobstore/filesystem/filesystem-blob-store.ts";
 import type { AuthSettings } from "./config/auth-settings.ts";
-import type { Settings } from "./config/settings.ts";
+import type { RateLimitSettings, Settings } from "./config/settings.ts";
 import { LoginThrottle } from "./http/login-throttle.ts";
 import { type App, createApp } from "./http/app.ts";
+import { RateLimits } from "./http/rate-limits.ts";
 import { startKeepingTokens } from "./jobs/tokens.ts";
 import { startCollecting, startSweeping } from "./jobs/collect.ts";
 import { startNotingPulls, startRetaining } from "./jobs/retention.ts";
@@ -90,7 +91,18 @@ export async function compose(options: ComposeOptions): Promise<System> {
     }
   }
   const { readOnly, publicUrl, trustedProxies } = settings;
-  const app = createApp({ registry, auth, authorize, log, readOnly, publicUrl, trustedProxies, isDraining });
+  const limits = composeLimits(settings.limits);
+  const app = createApp({
+    registry,
+    auth,
+    authorize,
+    log,
+    readOnly,
+    limits,
+    publicUrl,
+    trustedProxies,
+    isDraining,
+  });
   const running = started.move();
   return { app, firstPassword, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
@@ -115,6 +127,11 @@ async function composeAuth(
     now: Date.now,
     monotonic,
   });
+}
+
+function composeLimits(rules: RateLimitSettings): RateLimits | null {
+  if (Object.values(rules).every((rate) => rate === null)) return null;
+  return new RateLimits({ rules, monotonic: () => performance.now(), wakeAfter, seed: randomSeed() });
 }
 
 function wakeAfter(ms: number, wake: () => void): () => void {

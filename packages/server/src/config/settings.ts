@@ -1,6 +1,7 @@
 import { AUTH_SETTINGS, type AuthSettings, readAuthSettings } from "./auth-settings.ts";
 import { CIDRS_WANTED, type Cidrs, parseCidrs } from "../net/client-address.ts";
 import { parseDuration } from "./duration.ts";
+import { parseRate, type Rate, RATE_WANTED } from "./rate.ts";
 import { duration, environmentName, option, type Setting, toggle } from "./setting.ts";
 import { LOG_LEVELS, type LogLevel } from "../observe/log.ts";
 
@@ -25,10 +26,18 @@ export interface Settings {
   readonly logFormat: LogFormat;
   /** How long requests in flight may take after SIGTERM, in seconds. */
   readonly drainSeconds: number;
+  readonly limits: RateLimitSettings;
   readonly garbage: GarbageSettings;
   readonly scrub: ScrubSettings;
   /** Rest between two runs of the retention policies, in milliseconds. */
   readonly retentionIntervalMs: number;
+}
+
+/** How often may be asked; null does not limit. */
+export interface RateLimitSettings {
+  readonly requestsPerAddress: Rate | null;
+  readonly requestsPerAccount: Rate | null;
+  readonly pulls: Rate | null;
 }
 
 /** How the bytes of blobs are read again. */
@@ -150,6 +159,9 @@ export const SETTINGS = [
     CIDRS_WANTED,
     (text) => parseCidrs(text) !== null,
   ),
+  rate("limit-requests", "requests of one address"),
+  rate("limit-account", "requests of one account"),
+  rate("limit-pulls", "manifests that one account, or an address without one, gets"),
   toggle("read-only", "refuse pushes and deletions"),
   toggle("allow-sparse", "accept manifests whose content is not in the registry"),
 ] as const satisfies readonly Setting[];
@@ -253,12 +265,28 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
       pauseMs: parseDuration(text("gc-pause") ?? "") ?? 0,
       untaggedMs: parseDuration(text("gc-untagged") ?? ""),
     },
+    limits: {
+      requestsPerAddress: parseRate(text("limit-requests") ?? ""),
+      requestsPerAccount: parseRate(text("limit-account") ?? ""),
+      pulls: parseRate(text("limit-pulls") ?? ""),
+    },
     retentionIntervalMs: parseDuration(text("retention-interval") ?? "") ?? 0,
     scrub: {
       intervalMs: parseDuration(text("scrub-interval") ?? ""),
       bytesPerSecond: Number(text("scrub-rate")) * 1024 * 1024,
     },
   };
+}
+
+function rate<Name extends string>(name: Name, of: string) {
+  return option(
+    name,
+    "N/TIME",
+    null,
+    `most ${of} in a time`,
+    RATE_WANTED,
+    (text) => parseRate(text) !== null,
+  );
 }
 
 /** A path is refused: clients find the registry at the root of a host. */

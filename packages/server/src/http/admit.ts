@@ -6,6 +6,7 @@ import { type Caller, OWNER, UNRESTRICTED } from "../auth/caller.ts";
 import { challenge, type Realm, refusal, type Wanted } from "./challenge.ts";
 import type { Origin } from "../net/client-address.ts";
 import type { Connection } from "./exchange.ts";
+import type { RateLimits } from "./rate-limits.ts";
 import { sessionOf } from "./session-cookie.ts";
 
 export interface Door {
@@ -14,6 +15,8 @@ export interface Door {
   readonly authorize: Authorize;
   /** Refuse everything that changes something. */
   readonly readOnly: boolean;
+  /** How often may be asked; null: as often as you like. */
+  readonly limits: RateLimits | null;
   /** Address under which the registry is known, or null. */
   readonly publicUrl: string | null;
 }
@@ -44,9 +47,13 @@ export async function admit(
   door: Door,
   seen: (caller: Caller) => void,
 ): Promise<Caller> {
-  const { auth, authorize, readOnly } = door;
+  const { auth, authorize, limits, readOnly } = door;
+  const { request, origin } = visit;
+  const limited = visit.connection.isLocal ? null : limits;
+  await limited?.byAddress(origin.address, request);
   const caller = await identify(visit, errand, door);
   seen(caller);
+  if (caller.name !== null) await limited?.byAccount(caller.name, request);
   const { action, repository, changes } = errand;
   if (!authorize({ caller, action, repository })) {
     if (auth === null) throw new RegistryError("DENIED");

@@ -11,6 +11,7 @@ import { TOKEN_PATH } from "./challenge.ts";
 import { type Cidrs, originOf } from "../net/client-address.ts";
 import type { Connection, Exchange } from "./exchange.ts";
 import { answerHealth } from "./ops/health.ts";
+import type { RateLimits } from "./rate-limits.ts";
 import { answerKeys, KEYS_PATH } from "./token/keys.ts";
 import { answerToken } from "./token/token.ts";
 import { createMatcher, type Match } from "./v2/match.ts";
@@ -110,11 +111,40 @@ async function answer(arrival: Arrival, options: AppOptions): Promise<Response> 
   const repository = route.scope === "registry" ? null : requireName(match.rawName);
   const caller = await admit(arrival, errandOf(route, repository, arrival), options, arrival.seen);
   const exchange = { ...arrival, caller };
+  if (route.id === MANIFEST_ROUTE && options.limits !== null) {
+    return await limitPulls(exchange, options.limits, () => handle(route, exchange, match, repository));
+  }
+  return await handle(route, exchange, match, repository);
+}
+
+async function handle(
+  route: Route,
+  exchange: Exchange,
+  match: Match,
+  repository: RepositoryName | null,
+): Promise<Response> {
   if (route.scope === "registry") return withVersion(await route.handle(exchange));
   // The name was parsed for the route's scope above; the type does not know.
   if (repository === null) throw new RegistryError("NAME_INVALID");
   return withVersion(await route.handle({ ...exchange, repository, target: decodeTarget(match) }));
 }
+
+/** GET of a manifest is a pull, as Docker Hub counts; its answers, and those to HEAD, say how many are left. */
+async function limitPulls(
+  { request, caller, origin, connection }: Exchange,
+  limits: RateLimits,
+  handleIt: () => Promise<Response>,
+): Promise<Response> {
+  const puller = { account: caller.name, address: origin.address };
+  const counts = request.method === "GET" && !connection.isLocal;
+  if (counts) await limits.pull(puller, request);
+  const response = await handleIt();
+  const headers = request.method === "GET" || request.method === "HEAD" ? limits.pullHeaders(puller) : null;
+  for (const [name, value] of Object.entries(headers ?? {})) response.headers.set(name, value);
+  return response;
+}
+
+const MANIFEST_ROUTE = "end-3";
 
 function errandOf(route: Route, repository: RepositoryName | null, { query }: Arrival): Errand {
   const { action, id } = route;
@@ -133,11 +163,15 @@ function errandOf(route: Route, repository: RepositoryName | null, { query }: Ar
 const UPLOAD_ROUTES: readonly string[] = ["end-13", "end-5", "end-6", "end-14"];
 
 /** The token endpoint and its keys; null for every other path, and without authentication. */
-async function answerTokens(arrival: Arrival, { auth, authorize }: AppOptions): Promise<Response | null> {
+async function answerTokens(
+  arrival: Arrival,
+  { auth, authorize, limits }: AppOptions,
+): Promise<Response | null> {
   if (auth === null || auth.external !== null) return null;
   const { path, request, query } = arrival;
   if (path === KEYS_PATH) return await answerKeys(request, auth);
   if (path !== TOKEN_PATH) return null;
+  await limits?.byAddress(arrival.origin.address, request);
   const presented = presentedBy(arrival, { allowsSession: false });
   return await answerToken({ request, query, presented, auth, authorize });
 }
