@@ -5,6 +5,8 @@ export interface LoadRequest {
   readonly accept: string;
   readonly connections: number;
   readonly seconds: number;
+  /** Value of the header Authorization, if it is sent; wrk alone sends one. */
+  readonly authorization?: string;
 }
 
 const WRK = Bun.which("wrk");
@@ -41,9 +43,11 @@ export async function requestsPerSecond(request: LoadRequest): Promise<number> {
   }
 }
 
-async function runWrk(wrk: string, { url, accept, connections, seconds }: LoadRequest): Promise<number> {
+async function runWrk(wrk: string, request: LoadRequest): Promise<number> {
+  const { url, accept, connections, seconds, authorization } = request;
   const size = ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", `${TIMEOUT_SECONDS}s`];
-  const text = await output([wrk, ...size, "-H", `Accept: ${accept}`, url]);
+  const credentials = authorization === undefined ? [] : ["-H", `Authorization: ${authorization}`];
+  const text = await output([wrk, ...size, "-H", `Accept: ${accept}`, ...credentials, url]);
   if (/Non-2xx|Socket errors/.test(text)) throw new Error(`wrk on "${url}" failed:\n${text}`);
   return requireRate(/Requests\/sec:\s*([\d.]+)/.exec(text)?.[1], text);
 }
