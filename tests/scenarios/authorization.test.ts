@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import { authorize } from "@stowage/server/auth/authorize";
-import { type Action } from "@stowage/server/auth/authorize";
+import { type Action, authorize } from "@stowage/server/auth/authorize";
 import { V2_ROUTES } from "@stowage/server/http/v2/routes";
 import { blobOf, imageOf } from "../support/content.ts";
 import { basic, bearer, createAccount, setRules, tokenFor } from "../support/sign-in.ts";
