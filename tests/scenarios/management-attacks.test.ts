@@ -31,6 +31,7 @@ const ROUTES = [
   "DELETE /repositories/{name}/-/manifests/{digest}",
   "GET /namespaces",
   "DELETE /namespaces/{namespace}",
+  "GET /audit",
   "GET /blobs/{digest}",
   "GET /deletions",
   "GET /deletions/{id}",

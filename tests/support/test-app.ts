@@ -68,12 +68,13 @@ export class TestApp implements AsyncDisposable {
       scrub: { intervalMs: 30 * 24 * 3_600_000, bytesPerSecond: 0 },
     };
     const monotonic = () => performance.now() + this.clockAhead;
-    this.registry = createRegistry({ metadata: this.metadata, store: this.store, rules, now, monotonic });
     this.auth = options.auth === undefined ? null : this.#createAuth(options.auth, now, monotonic);
     const write = (lines: string) => {
       this.#lines += lines;
     };
     this.#log = createLog({ level: "debug", format: "json", write, now });
+    const { metadata, store } = this;
+    this.registry = createRegistry({ metadata, store, rules, log: this.#log, now, monotonic });
     this.#app = createApp({
       registry: this.registry,
       auth: this.auth,

@@ -11,6 +11,7 @@ import type { RateLimitSettings, Settings } from "./config/settings.ts";
 import { LoginThrottle } from "./http/login-throttle.ts";
 import { type App, createApp } from "./http/app.ts";
 import { RateLimits } from "./http/rate-limits.ts";
+import { AUDIT_KEEP_MS, startExpiringAudit, startWritingAudit } from "./jobs/audit.ts";
 import { startKeepingTokens } from "./jobs/tokens.ts";
 import { startCollecting, startSweeping } from "./jobs/collect.ts";
 import { startNotingPulls, startRetaining } from "./jobs/retention.ts";
@@ -69,9 +70,12 @@ export async function compose(options: ComposeOptions): Promise<System> {
     metadata,
     store,
     rules,
+    log,
     now: Date.now,
     monotonic: () => performance.now(),
   });
+  const { audit } = registry;
+  started.use(startWritingAudit({ audit, log }));
   if (options.background) {
     started.use(startCollecting({ collector: registry.collector, intervalMs: garbage.intervalMs, log }));
     started.use(startSweeping({ collector: registry.collector, log }));
@@ -81,6 +85,7 @@ export async function compose(options: ComposeOptions): Promise<System> {
       started.use(startRetaining({ retention, intervalMs: settings.retentionIntervalMs, log }));
     }
     started.use(startNotingPulls({ pulls, log }));
+    started.use(startExpiringAudit({ audit, keepMs: AUDIT_KEEP_MS, log }));
   }
   const auth = settings.auth === null ? null : await composeAuth(settings.auth, metadata, options);
   let firstPassword: string | null = null;

@@ -20,6 +20,7 @@ import {
   uploadKey,
 } from "./conformance-content.ts";
 import { testAccounts } from "./conformance-accounts.ts";
+import { testAudit } from "./conformance-audit.ts";
 import { testGarbage } from "./conformance-garbage.ts";
 import { testInventory } from "./conformance-inventory.ts";
 import { testRetention } from "./conformance-retention.ts";
@@ -48,6 +49,7 @@ export function testMetadata(name: string, open: () => Promise<MetadataUnderTest
     testRetention(() => subject);
     testScrub(() => subject);
     testAccounts(() => subject);
+    testAudit(() => subject);
   });
 }
 

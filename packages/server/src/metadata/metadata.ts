@@ -7,9 +7,11 @@ import type { Tag } from "@stowage/oci/tag";
 import type { ObjectIdentity, StorageKey } from "../blobstore/blob-store.ts";
 import type { UploadId } from "@stowage/oci/upload-id";
 import type { AccountMetadata, KeyMetadata, TokenMetadata } from "./accounts.ts";
+import type { AuditMetadata } from "./audit.ts";
 import type { InventoryMetadata } from "./inventory.ts";
 
 export type * from "./accounts.ts";
+export type * from "./audit.ts";
 export type * from "./inventory.ts";
 
 /**
@@ -27,6 +29,7 @@ export interface Metadata extends AsyncDisposable {
   readonly scrub: ScrubMetadata;
   readonly retention: RetentionMetadata;
   readonly inventory: InventoryMetadata;
+  readonly audit: AuditMetadata;
   readonly documents: DocumentMetadata;
   readonly accounts: AccountMetadata;
   readonly tokens: TokenMetadata;

@@ -3,6 +3,7 @@ import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Tag } from "@stowage/oci/tag";
 import type { BlobStore } from "../blobstore/blob-store.ts";
 import type { Metadata } from "../metadata/metadata.ts";
+import { Audit, type AuditLog } from "./audit.ts";
 import { Blobs } from "./blobs.ts";
 import { Collector, type CollectorRules } from "./collect-garbage.ts";
 import { Deletions } from "./deletions.ts";
@@ -28,6 +29,7 @@ export interface Registry {
   readonly pulls: Pulls;
   readonly deletions: Deletions;
   readonly inventory: Inventory;
+  readonly audit: Audit;
   listTags(repository: RepositoryName, page: PageRequest): Promise<Page<Tag>>;
   /** @throws RegistryError MANIFEST_UNKNOWN, TAG_IMMUTABLE */
   setTag(request: SetTagRequest): Promise<void>;
@@ -41,6 +43,7 @@ export interface RegistryOptions {
   readonly metadata: Metadata;
   readonly store: BlobStore;
   readonly rules: RegistryRules;
+  readonly log: AuditLog;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Milliseconds of a clock that nobody sets. */
@@ -54,7 +57,7 @@ export interface RegistryRules {
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
-  const { metadata, store, rules, now, monotonic } = options;
+  const { metadata, store, rules, log, now, monotonic } = options;
   const collector = new Collector({ metadata, store, rules: rules.collector, monotonic });
   const pulls = new Pulls(metadata, now);
   const retention = new Retention({ metadata, collector, pulls, monotonic });
@@ -69,6 +72,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     scrubber: new Scrubber({ metadata, store, rules: rules.scrub, monotonic, sleep: Bun.sleep }),
     deletions: new Deletions(metadata),
     inventory: new Inventory(metadata),
+    audit: new Audit({ metadata, log, now }),
     setTag: (request) => setTag({ metadata, policy }, request),
     listTags: (repository, page) => listTags(metadata, repository, page),
     listRepositories: (page) => listRepositories(metadata, page),

@@ -3,6 +3,7 @@ import { quote } from "@stowage/oci/reference";
 import { Hono } from "hono";
 import { readBody } from "../body.ts";
 import type { Api, ApiEnv, ApiRequest } from "./api-request.ts";
+import { addAuditRoutes } from "./audit.ts";
 import { addBlobRoutes } from "./blobs.ts";
 import { addDeletionRoutes } from "./deletions.ts";
 import { addGarbageRoutes } from "./garbage.ts";
@@ -64,6 +65,7 @@ function createApi(): Api {
   addGarbageRoutes(root);
   addPolicyRoutes(root);
   addScrubRoutes(root);
+  addAuditRoutes(root);
   addOpenApi(root);
   return root;
 }

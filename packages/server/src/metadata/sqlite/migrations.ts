@@ -313,4 +313,29 @@ CREATE TABLE signing_keys (
 ) STRICT, WITHOUT ROWID;
 `,
   },
+  {
+    version: 4,
+    name: "audit",
+    sql: `
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  request_id TEXT,
+  caller TEXT,
+  credential TEXT,
+  address TEXT,
+  user_agent TEXT,
+  action TEXT NOT NULL,
+  repository TEXT,
+  reference TEXT,
+  status INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  is_refusal INTEGER NOT NULL,
+  detail_json TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_at ON audit (at);
+CREATE INDEX audit_changes ON audit (id) WHERE is_refusal = 0;
+CREATE INDEX audit_refusals ON audit (id) WHERE is_refusal = 1;
+`,
+  },
 ];

@@ -2,6 +2,7 @@ import type { Digest } from "@stowage/oci/digest";
 import type { Reference } from "@stowage/oci/reference";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import {
+  type AuditMetadata,
   type AccountMetadata,
   type BlobMetadata,
   type BlobRecord,
@@ -22,6 +23,7 @@ import {
 } from "../metadata.ts";
 import * as tokens from "../sql/access-tokens.ts";
 import * as accounts from "../sql/accounts.ts";
+import * as audit from "../sql/audit.ts";
 import * as blobs from "../sql/blobs.ts";
 import * as deletions from "../sql/deletions.ts";
 import * as documents from "../sql/documents.ts";
@@ -53,6 +55,7 @@ export class SqliteMetadata implements Metadata {
   readonly scrub: ScrubMetadata;
   readonly retention: RetentionMetadata;
   readonly inventory: InventoryMetadata;
+  readonly audit: AuditMetadata;
   readonly documents: DocumentMetadata;
   readonly accounts: AccountMetadata;
   readonly tokens: TokenMetadata;
@@ -113,6 +116,11 @@ export class SqliteMetadata implements Metadata {
       findings: async (before, entriesMax) => database.read(scrub.listFindings(before, entriesMax)),
     };
     this.inventory = bindInventory(database);
+    this.audit = {
+      append: (entries) => database.write(() => audit.appendAudit(entries)),
+      list: async (query) => database.read(audit.listAudit(query)),
+      expire: (limits) => database.write(() => audit.expireAudit(limits)),
+    };
     const signIn = bindAccounts(database);
     this.documents = signIn.documents;
     this.accounts = signIn.accounts;

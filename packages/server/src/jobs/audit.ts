@@ -1,0 +1,52 @@
+import { describeError, type Log } from "../observe/log.ts";
+import type { Audit } from "../registry/audit.ts";
+import { startPeriodic } from "./periodic.ts";
+
+/** How long entries are kept unless somebody says otherwise, in milliseconds. */
+export const AUDIT_KEEP_MS = 90 * 24 * 3_600_000;
+
+/** Entries are written this often, in milliseconds: what a crash may lose of the store's, not of the log's. */
+const FLUSH_INTERVAL_MS = 1_000;
+
+/** Rest between two looks for entries whose time is over, in milliseconds. */
+const EXPIRE_INTERVAL_MS = 3_600_000;
+
+export interface AuditJob {
+  readonly audit: Audit;
+  readonly log: Log;
+}
+
+/** Writes entries as they come, also at the end. */
+export function startWritingAudit({ audit, log }: AuditJob): AsyncDisposable {
+  const job = startPeriodic({
+    name: "writing audit entries",
+    intervalMs: FLUSH_INTERVAL_MS,
+    log,
+    run: () => audit.flush(),
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      await job[Symbol.asyncDispose]();
+      await audit
+        .flush({ isLast: true })
+        .catch((error: unknown) => log.warn("audit entries were lost", { error: describeError(error) }));
+    },
+  };
+}
+
+/** Forgets entries as their time comes. */
+export function startExpiringAudit({
+  audit,
+  keepMs,
+  log,
+}: AuditJob & { readonly keepMs: number }): AsyncDisposable {
+  return startPeriodic({
+    name: "forgetting audit entries",
+    intervalMs: EXPIRE_INTERVAL_MS,
+    log,
+    async run(signal) {
+      const entries = await audit.expire(keepMs, signal);
+      if (entries > 0) log.info("forgot audit entries", { entries });
+    },
+  });
+}
