@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repository-name";
 import { parseTag, type Tag } from "@stowage/oci/tag";
+import { startExpiringAudit, startWritingAudit } from "@stowage/server/jobs/audit";
+import { createLog } from "@stowage/server/observe/log";
 import type { AuditActor, AuditDeed } from "@stowage/server/registry/audit-entry";
 import { errorCode, TestApp } from "../support/test-app.ts";
 
@@ -192,6 +194,23 @@ describe("GET /api/v1/audit", () => {
       expect((await open.request(method, "/api/v1/audit")).status).toBe(405);
     }
   });
+});
+
+test("an orderly end writes what has come together, and what is still being gathered", async () => {
+  await using app = new TestApp();
+  const { audit } = app.registry;
+  const log = createLog({ level: "info", format: "json", write: () => undefined, now: Date.now });
+  {
+    await using _ = startWritingAudit({ audit, log });
+    audit.record(ALICE, { action: "tag.set", status: 201 });
+    for (let at = 0; at < 5; at++) audit.record(ALICE, { action: "denied", status: 403 });
+  }
+  const { entries } = await read(app);
+  expect(entries.reduce((sum, { count }) => sum + Number(count), 0)).toBe(6);
+  app.clockAhead = 90_000;
+  await using _ = startExpiringAudit({ audit, keepMs: 60_000, log });
+  for (let turn = 0; turn < 100 && (await read(app)).entries.length > 0; turn++) await Bun.sleep(1);
+  expect((await read(app)).entries).toEqual([]);
 });
 
 test("a caller who is refused again and again fills neither the store nor the log", async () => {

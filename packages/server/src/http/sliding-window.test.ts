@@ -132,6 +132,10 @@ test("SlidingWindow.giveBack takes back what was counted then, and nothing that 
   clock.ms += 1_700;
   window.giveBack("k", first + 500);
   expect(window.remaining("k")).toBe(3);
+  // 17 parts later the ring is at the same place again.
+  window.take("k");
+  window.giveBack("k", clock.ms - 1_700);
+  expect(window.remaining("k")).toBe(2);
   window.giveBack("nobody", clock.ms);
   expect(window.remaining("nobody")).toBe(3);
 });
