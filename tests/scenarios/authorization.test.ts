@@ -26,7 +26,13 @@ interface Kind {
   readonly refused: 401 | 403;
 }
 
-const CERTIFICATE = { commonName: "build-1", names: ["dns:build-1.example"], fingerprint: "ab".repeat(32) };
+const CERTIFICATE = {
+  commonName: "build-1",
+  names: ["dns:build-1.example"],
+  organizationalUnits: [],
+  fingerprint: "ab".repeat(32),
+  notAfter: Number.MAX_SAFE_INTEGER,
+};
 
 async function openApp(): Promise<TestApp> {
   const app = new TestApp({ auth: {} });

@@ -2,7 +2,8 @@ import { type Auth, type AuthOptions, createAuth } from "@stowage/server/auth/au
 import { type Authorize, authorize } from "@stowage/server/auth/authorize";
 import type { BlobStore } from "@stowage/server/blobstore/blob-store";
 import { MemoryBlobStore } from "@stowage/server/blobstore/memory";
-import type { Certificate } from "@stowage/server/auth/authenticate";
+import type { ClientCertificate } from "@stowage/server/http/exchange";
+import { UPLOAD_PACE } from "@stowage/server/http/upload-pace";
 import { createApp } from "@stowage/server/http/app";
 import type { RateLimits } from "@stowage/server/http/rate-limits";
 import { type Durations, DURATIONS_DEFAULT, type Metadata } from "@stowage/server/metadata/metadata";
@@ -32,7 +33,7 @@ export interface RequestParts {
   readonly body?: NonNullable<RequestInit["body"]>;
   readonly address?: string;
   readonly isLocal?: boolean;
-  readonly clientCertificate?: Certificate;
+  readonly clientCertificate?: ClientCertificate;
 }
 
 /** Nobody is held back, unless a test says so. */
@@ -124,6 +125,7 @@ export class TestApp implements AsyncDisposable {
       remoteAddress: parts.address ?? "127.0.0.1",
       isLocal: parts.isLocal ?? false,
       clientCertificate: parts.clientCertificate ?? null,
+      uploadPace: UPLOAD_PACE,
       setIdleTimeout: () => undefined,
     });
   }

@@ -1,6 +1,7 @@
 import { compose } from "@stowage/server/compose";
 import type { Settings } from "@stowage/server/config/settings";
 import type { Connection } from "@stowage/server/http/exchange";
+import { UPLOAD_PACE } from "@stowage/server/http/upload-pace";
 import { requireRegistry } from "@stowage/server/maintenance/data-folder";
 import { createLog } from "@stowage/server/observe/log";
 import { socketPathOf } from "@stowage/server/serve";
@@ -24,6 +25,7 @@ const OWN_CONNECTION: Connection = {
   remoteAddress: null,
   isLocal: true,
   clientCertificate: null,
+  uploadPace: UPLOAD_PACE,
   setIdleTimeout: () => undefined,
 };
 

@@ -2,16 +2,13 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { compose } from "./compose.ts";
 import { FIRST_ADMIN } from "./auth/first-admin.ts";
-import type { Settings } from "./config/settings.ts";
+import { isLoopback, type Settings } from "./config/settings.ts";
 import type { App } from "./http/app.ts";
-import type { Connection } from "./http/exchange.ts";
+import { answerOn, type BunServer } from "./listen/answer.ts";
+import { BODY_BYTES_MAX, type Door, openDoor } from "./listen/door.ts";
+import { LISTEN_LIMITS, type ListenLimits } from "./listen/limits.ts";
+import { openTlsDoors, TLS_POLL_MS } from "./listen/tls-doors.ts";
 import { createLog, describeError, type Log } from "./observe/log.ts";
-
-/** Above any blob: bodies are streamed, never buffered, so their length is not the server's concern. */
-const BODY_BYTES_MAX = 2 ** 40;
-
-/** A connection on which nothing moves is closed after this many seconds. */
-const IDLE_SECONDS = 120;
 
 export interface RunningServer {
   /** Where it listens, for people. */
@@ -20,6 +17,13 @@ export interface RunningServer {
   readonly stopped: Promise<number>;
   /** Stops accepting, lets requests in flight finish, and closes the stores. */
   stop(): void;
+  /** Looks at once whether files that are followed have changed. */
+  reload(): void;
+}
+
+/** What tests set otherwise. */
+export interface ServeOptions {
+  readonly limits?: ListenLimits;
 }
 
 /** Where the log goes. */
@@ -37,6 +41,7 @@ export interface LogOutput {
 export async function serve(
   settings: Settings,
   { isTerminal, write, tell }: LogOutput,
+  { limits = LISTEN_LIMITS }: ServeOptions = {},
 ): Promise<RunningServer> {
   const automatic = isTerminal ? "text" : "json";
   const format = settings.logFormat === "auto" ? automatic : settings.logFormat;
@@ -49,23 +54,29 @@ export async function serve(
     onFatal: exitNow,
     background: true,
   });
-  const server = await listen(settings, system.app).catch(async (error: unknown) => {
-    await system[Symbol.asyncDispose]();
-    throw error;
-  });
+  const { door, reload } = await listen(settings, { app: system.app, log, limits }).catch(
+    async (error: unknown) => {
+      await system[Symbol.asyncDispose]();
+      throw error;
+    },
+  );
   const local = listenLocally(settings.dataDir, system.app, log);
-  const url = `${settings.tls === null ? "http" : "https"}://${formatHost(settings.hostname)}:${server.port}`;
+  const url = `${settings.tls === null ? "http" : "https"}://${formatHost(settings.hostname)}:${door.port}`;
   if (system.firstPassword !== null) tell(describeFirstPassword(system.firstPassword));
   log.info("listening", { url, dataDir: settings.dataDir, readOnly: settings.readOnly });
+  if (settings.tls === null && !isLoopback(settings.hostname)) {
+    log.warn("passwords, tokens and images can be read on the way: there is no TLS; see --tls-cert");
+  }
   const { promise: stopped, resolve } = Promise.withResolvers<number>();
   return {
     url,
     stopped,
+    reload: () => void reload(),
     stop() {
       if (draining) return;
       draining = true;
       log.info("stopping: requests in flight have time to finish", { seconds: settings.drainSeconds });
-      void Promise.all([drain(server, settings.drainSeconds, log), local?.stop(true)])
+      void Promise.all([drain(door, settings.drainSeconds, log), local?.stop(true)])
         .then(() => system[Symbol.asyncDispose]())
         .then(
           () => 0,
@@ -94,22 +105,19 @@ Set another with \`stowage admin user set-password ${FIRST_ADMIN}\`.
 `;
 }
 
-type Server = Bun.Server<undefined>;
+interface Listening {
+  readonly door: Door;
+  readonly reload: () => Promise<void>;
+}
 
 async function listen(
-  settings: Settings,
-  app: (request: Request, connection: Connection) => Promise<Response>,
-) {
-  const tls = settings.tls === null ? {} : { tls: await readTls(settings.tls) };
-  return Bun.serve({
-    hostname: settings.hostname,
-    port: settings.port,
-    maxRequestBodySize: BODY_BYTES_MAX,
-    idleTimeout: IDLE_SECONDS,
-    development: false,
-    ...tls,
-    fetch: (request: Request, server: Server) => app(request, connectionOf(request, server, false)),
-  });
+  { hostname, port, tls }: Settings,
+  parts: { readonly app: App; readonly log: Log; readonly limits: ListenLimits },
+): Promise<Listening> {
+  const options = { ...parts, hostname, port };
+  if (tls === null) return { door: openDoor(options, null), reload: async () => undefined };
+  const door = await openTlsDoors({ ...options, tls, pollMs: TLS_POLL_MS, now: Date.now });
+  return { door, reload: door.reload };
 }
 
 /** Bytes that a socket's path may have (unix(7)). */
@@ -124,7 +132,7 @@ export function socketPathOf(dataDir: string): string {
  * The door for `stowage server ...` on the same machine: only who may enter the data folder as its owner can open it.
  * The folder's lock is held already, so a socket that lies there is nobody's.
  */
-function listenLocally(dataDir: string, app: App, log: Log): Server | null {
+function listenLocally(dataDir: string, app: App, log: Log): BunServer | null {
   const path = socketPathOf(dataDir);
   if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
     log.warn(
@@ -132,6 +140,7 @@ function listenLocally(dataDir: string, app: App, log: Log): Server | null {
     );
     return null;
   }
+  const options = { app, limits: LISTEN_LIMITS, isTls: false, isRetired: () => false };
   const mask = process.umask(0o177);
   try {
     rmSync(path, { force: true });
@@ -139,7 +148,12 @@ function listenLocally(dataDir: string, app: App, log: Log): Server | null {
       unix: path,
       maxRequestBodySize: BODY_BYTES_MAX,
       development: false,
-      fetch: (request: Request, server: Server) => app(request, connectionOf(request, server, true)),
+      fetch: (request: Request, server: BunServer) =>
+        answerOn(options, {
+          request,
+          server,
+          peer: { address: null, isLocal: true, clientCertificate: null },
+        }),
     });
   } catch (error) {
     // Some filesystems have no sockets; the registry serves without.
@@ -152,42 +166,14 @@ function listenLocally(dataDir: string, app: App, log: Log): Server | null {
   }
 }
 
-function connectionOf(request: Request, server: Server, isLocal: boolean): Connection {
-  return {
-    isLocal,
-    clientCertificate: null,
-    get remoteAddress() {
-      return server.requestIP(request)?.address ?? null;
-    },
-    setIdleTimeout: (seconds) => server.timeout(request, seconds),
-  };
-}
-
-async function readTls(files: NonNullable<Settings["tls"]>): Promise<{ key: string; cert: string }> {
-  return {
-    key: await readPem("--tls-key", files.keyFile),
-    cert: await readPem("--tls-cert", files.certFile),
-  };
-}
-
-async function readPem(setting: string, path: string): Promise<string> {
-  try {
-    const text = await Bun.file(path).text();
-    if (text.includes("-----BEGIN ")) return text;
-  } catch (cause) {
-    throw new Error(`${setting} is "${path}", which cannot be read; wanted a PEM file`, { cause });
-  }
-  throw new Error(`${setting} is "${path}", which has no PEM block; wanted a PEM file`);
-}
-
 /** Waits for requests in flight, then closes what is left. */
-async function drain(server: Server, seconds: number, log: Log): Promise<void> {
+async function drain(door: Door, seconds: number, log: Log): Promise<void> {
   const timeUp = Symbol("time up");
-  const finished = server.stop(false);
+  const finished = door.drain();
   const first = await Promise.race([finished, Bun.sleep(seconds * 1_000).then(() => timeUp)]);
   if (first !== timeUp) return;
-  log.warn("requests were still in flight and are cut off", { requests: server.pendingRequests });
-  await server.stop(true);
+  log.warn("requests were still in flight and are cut off", { requests: door.pendingRequests });
+  await door.cut();
 }
 
 /** After a failed sync of the database nobody knows what is durable: only a fresh start can tell. */

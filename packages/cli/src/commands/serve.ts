@@ -3,7 +3,7 @@ import { readSettings, SETTINGS } from "@stowage/server/config/settings";
 import { serve } from "@stowage/server/serve";
 import { EXIT } from "../exit-codes.ts";
 
-/** `stowage serve`: runs until SIGTERM or SIGINT, then drains; a second signal ends it at once. */
+/** `stowage serve`: runs until SIGTERM or SIGINT, then drains; a second signal ends it at once. SIGHUP reads the TLS files. */
 export async function runServe(args: readonly string[]): Promise<number> {
   if (args.includes("--help") || args.includes("-h")) {
     process.stdout.write(help());
@@ -26,6 +26,7 @@ export async function runServe(args: readonly string[]): Promise<number> {
         server.stop();
       });
     }
+    process.on("SIGHUP", () => server.reload());
     return await server.stopped;
   } catch (error) {
     process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);

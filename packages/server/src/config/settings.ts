@@ -8,13 +8,15 @@ import { LOG_LEVELS, type LogLevel } from "../observe/log.ts";
 const LOG_FORMATS = ["auto", "text", "json"] as const;
 type LogFormat = (typeof LOG_FORMATS)[number];
 
+const CLIENT_AUTH = ["optional", "require"] as const;
+
 /** Everything that can be set, with parsed values. */
 export interface Settings {
   readonly hostname: string;
   /** 0 lets the system choose. */
   readonly port: number;
   readonly dataDir: string;
-  readonly tls: { readonly keyFile: string; readonly certFile: string } | null;
+  readonly tls: TlsSettings | null;
   readonly readOnly: boolean;
   readonly allowSparse: boolean;
   /** Null: everybody may do everything. */
@@ -38,6 +40,15 @@ export interface RateLimitSettings {
   readonly requestsPerAddress: Rate | null;
   readonly requestsPerAccount: Rate | null;
   readonly pulls: Rate | null;
+}
+
+export interface TlsSettings {
+  readonly keyFile: string;
+  readonly certFile: string;
+  /** CAs of clients; null: clients are not asked for a certificate. */
+  readonly clientCaFile: string | null;
+  /** Refuse clients without a certificate. */
+  readonly requireClientCertificate: boolean;
 }
 
 /** How the bytes of blobs are read again. */
@@ -85,6 +96,22 @@ export const SETTINGS = [
     (text) => text !== "",
   ),
   option("tls-key", "FILE", null, "private key (PEM); needs --tls-cert", "a path", (text) => text !== ""),
+  option(
+    "tls-client-ca",
+    "FILE",
+    null,
+    "CAs of client certificates (PEM); needs --tls-cert",
+    "a path",
+    (text) => text !== "",
+  ),
+  option(
+    "tls-client-auth",
+    "MODE",
+    "optional",
+    "client certificates are `optional`, or `require`d of everybody; needs --tls-client-ca",
+    CLIENT_AUTH.join(" or "),
+    (text) => CLIENT_AUTH.some((mode) => mode === text),
+  ),
   ...AUTH_SETTINGS,
   option("log-level", "LEVEL", "info", "least severity to log", LOG_LEVELS.join(", "), (text) =>
     LOG_LEVELS.some((level) => level === text),
@@ -235,7 +262,20 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
   const hostname = ipv6 ?? host ?? "";
   const certFile = text("tls-cert");
   const keyFile = text("tls-key");
-  const tls = certFile !== null && keyFile !== null ? { certFile, keyFile } : null;
+  const clientCaFile = text("tls-client-ca");
+  const requireClientCertificate = text("tls-client-auth") === "require";
+  const tls =
+    certFile !== null && keyFile !== null
+      ? { certFile, keyFile, clientCaFile, requireClientCertificate }
+      : null;
+  if (clientCaFile !== null && certFile === null && keyFile === null) {
+    problems.push("--tls-client-ca needs --tls-cert and --tls-key, which are not set");
+  }
+  if (requireClientCertificate && clientCaFile === null) {
+    problems.push(
+      `--tls-client-auth is "require" and --tls-client-ca is not set; wanted the CAs of the clients`,
+    );
+  }
   if ((certFile === null) !== (keyFile === null)) {
     problems.push(
       `--tls-cert and --tls-key go together; only --tls-${certFile === null ? "key" : "cert"} is set`,
@@ -295,6 +335,6 @@ function isPublicUrl(text: string): boolean {
   return url !== null && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`;
 }
 
-function isLoopback(hostname: string): boolean {
+export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "::1" || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }

@@ -1,32 +1,47 @@
 import { RegistryError } from "@stowage/oci/errors";
 import type { Connection } from "./exchange.ts";
-
-/** Seconds without a byte after which an upload is taken for dead. */
-const UPLOAD_IDLE_SECONDS = 60;
+import { PaceMeter } from "./upload-pace.ts";
 
 /** The idle timeout is set anew at most this often, in milliseconds: it costs a call into the server. */
 const REARM_INTERVAL_MS = 1_000;
 
 /**
- * The request's body, piece by piece. The server's own idle timeout does not see that bytes arrive, so each
- * piece re-arms it; when the body is complete it is lifted, because what follows (a sync) may take its time.
+ * The request's body, piece by piece. The server's own idle timeout does not see that bytes arrive, so pieces
+ * re-arm it, as long as they keep the pace; when the body is complete it is lifted, because what follows (a sync)
+ * may take its time.
+ * @throws RegistryError BLOB_UPLOAD_INVALID when the client is slower than `connection.uploadPace`
  */
 export async function* streamBody(
   request: Request,
   connection: Connection,
 ): AsyncGenerator<Uint8Array, void, void> {
   if (request.body === null) return;
+  const { uploadPace } = connection;
+  const meter = new PaceMeter(uploadPace);
   let armedAt = performance.now();
-  connection.setIdleTimeout(UPLOAD_IDLE_SECONDS);
+  let waitingSince = armedAt;
+  connection.setIdleTimeout(uploadPace.stallSeconds);
   for await (const piece of request.body) {
     const now = performance.now();
+    const inPace = meter.note(now - waitingSince, piece.byteLength);
     if (now - armedAt > REARM_INTERVAL_MS) {
       armedAt = now;
-      connection.setIdleTimeout(UPLOAD_IDLE_SECONDS);
+      connection.setIdleTimeout(uploadPace.stallSeconds);
     }
+    // First the piece: everything that arrived is kept.
     yield piece;
+    if (!inPace) throw tooSlow(uploadPace.bytesPerSecondMin);
+    waitingSince = performance.now();
   }
   connection.setIdleTimeout(0);
+}
+
+/** The connection ends with it: nobody waits for the rest of such a body. */
+function tooSlow(bytesPerSecondMin: number): RegistryError {
+  return new RegistryError("BLOB_UPLOAD_INVALID", {
+    message: `the upload is slower than ${bytesPerSecondMin} bytes per second: ask for its offset and go on with PATCH`,
+    headers: { Connection: "close" },
+  });
 }
 
 export interface BodyLimits {

@@ -5,6 +5,14 @@ import type { Authorize } from "../auth/authorize.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Origin } from "../net/client-address.ts";
+import type { UploadPace } from "./upload-pace.ts";
+
+/** A certificate that the client proved to own, and that a CA of `--tls-client-ca` signed. */
+export interface ClientCertificate extends Certificate {
+  readonly organizationalUnits: readonly string[];
+  /** Milliseconds since 1970. */
+  readonly notAfter: number;
+}
 
 /** The connection a request came on, as far as handlers may touch it. Tests without a socket pass a stub. */
 export interface Connection {
@@ -13,7 +21,9 @@ export interface Connection {
   /** Whether it came through the socket in the data folder, which only the folder's owner can open. */
   readonly isLocal: boolean;
   /** The certificate that the client showed and a trusted authority signed, or null. */
-  readonly clientCertificate: Certificate | null;
+  readonly clientCertificate: ClientCertificate | null;
+  /** How slow its uploads may be. */
+  readonly uploadPace: UploadPace;
   /** Ends the connection when nothing moves for this many seconds; 0 waits for ever. */
   setIdleTimeout(seconds: number): void;
 }

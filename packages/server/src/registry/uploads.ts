@@ -276,6 +276,7 @@ async function nextPiece(pieces: AsyncIterator<Uint8Array>): Promise<Piece> {
     const next = await pieces.next();
     return next.done ? { kind: "end" } : { kind: "bytes", bytes: next.value };
   } catch (cause) {
+    if (cause instanceof RegistryError) return { kind: "interrupted", error: cause };
     const message = "the request body ended before it was complete";
     return { kind: "interrupted", error: new RegistryError("BLOB_UPLOAD_INVALID", { message, cause }) };
   }
