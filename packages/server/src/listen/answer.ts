@@ -1,20 +1,11 @@
 import type { App } from "../http/app.ts";
-import type { ClientCertificate, Connection } from "../http/exchange.ts";
+import type { ClientCertificate } from "../http/exchange.ts";
 import type { ListenLimits } from "./limits.ts";
 
 export type BunServer = Bun.Server<undefined>;
 
 /** RFC 6797: browsers keep to https for a year. */
 const STRICT_TRANSPORT = "max-age=31536000";
-
-/**
- * An answer of this many bytes may not leave at once. Bun sends a file with the timeout of the whole server, which
- * is that of headers, unless the request's own is set after the sending has begun.
- */
-const LONG_ANSWER_BYTES = 65_536;
-
-/** Milliseconds after which the sending has surely begun, and headerSeconds have surely not passed. */
-const SENDING_MS = 1_000;
 
 /** Who is at the other end of a connection. */
 export interface Peer {
@@ -32,26 +23,13 @@ export interface AnswerOptions {
   readonly isRetired: () => boolean;
 }
 
-/** Passes a request on to the app, with the timeouts of its connection set for each of its phases. */
+/** Passes a request on to the app. */
 export async function answerOn(
   { app, limits, isTls, isRetired }: AnswerOptions,
   { request, server, peer }: { readonly request: Request; readonly server: BunServer; readonly peer: Peer },
 ): Promise<Response> {
-  server.timeout(request, limits.stallSeconds);
-  const response = await app(request, connectionOf(request, server, peer, limits));
-  if (isTls) response.headers.set("Strict-Transport-Security", STRICT_TRANSPORT);
-  if (isRetired()) response.headers.set("Connection", "close");
-  if (Number(response.headers.get("Content-Length")) > LONG_ANSWER_BYTES && request.method !== "HEAD") {
-    server.timeout(request, limits.stallSeconds);
-    setTimeout(() => server.timeout(request, limits.stallSeconds), SENDING_MS);
-  } else {
-    server.timeout(request, limits.idleSeconds);
-  }
-  return response;
-}
-
-function connectionOf(request: Request, server: BunServer, peer: Peer, limits: ListenLimits): Connection {
-  return {
+  let idleSeconds = limits.idleSeconds;
+  const response = await app(request, {
     // Looked up when it is asked for: finding it costs a call.
     get remoteAddress() {
       return peer.address;
@@ -59,6 +37,14 @@ function connectionOf(request: Request, server: BunServer, peer: Peer, limits: L
     isLocal: peer.isLocal,
     clientCertificate: peer.clientCertificate,
     uploadPace: limits.uploadPace,
-    setIdleTimeout: (seconds) => server.timeout(request, seconds),
-  };
+    setIdleTimeout(seconds) {
+      idleSeconds = seconds;
+      server.timeout(request, seconds);
+    },
+  });
+  // What a handler allowed its request is not for the idle time of the connection after it.
+  if (idleSeconds !== limits.idleSeconds) server.timeout(request, limits.idleSeconds);
+  if (isTls) response.headers.set("Strict-Transport-Security", STRICT_TRANSPORT);
+  if (isRetired()) response.headers.set("Connection", "close");
+  return response;
 }

@@ -3,6 +3,7 @@ import type { Log } from "../observe/log.ts";
 import { answerOn, type BunServer, type Peer } from "./answer.ts";
 import { parseClientCertificate } from "./client-certificate.ts";
 import { BODY_BYTES_MAX, type Door, type DoorOptions } from "./door.ts";
+import { HEADER_SECONDS } from "./limits.ts";
 import { Relay } from "./relay.ts";
 import type { TlsMaterial } from "./tls-material.ts";
 
@@ -45,7 +46,7 @@ export function openCertificateDoor(options: CertificateDoorOptions, tls: TlsMat
   let retired = false;
   const inner = openInner(options, { clients, isRetired: () => retired });
   const innerPort = inner.port ?? 0;
-  const { hostname, port, clientCa, limits, requireCertificate, log, now } = options;
+  const { hostname, port, clientCa, requireCertificate, log, now } = options;
   // Not in the types of Bun 1.4, but it listens to it.
   const address = { hostname, port, reusePort: true };
   let listener: Bun.TCPSocketListener<Client>;
@@ -88,7 +89,7 @@ export function openCertificateDoor(options: CertificateDoorOptions, tls: TlsMat
     throw error;
   }
   const sweep = setInterval(() => {
-    const latest = performance.now() - limits.headerSeconds * 1_000;
+    const latest = performance.now() - HEADER_SECONDS * 1_000;
     for (const socket of sockets) {
       if (socket.data.peer === null && socket.data.acceptedAt < latest) socket.terminate();
     }
@@ -136,7 +137,7 @@ function openInner(
     hostname: INNER_HOST,
     port: 0,
     maxRequestBodySize: BODY_BYTES_MAX,
-    idleTimeout: limits.headerSeconds,
+    idleTimeout: limits.idleSeconds,
     development: false,
     fetch: (request: Request, server: BunServer) => {
       const from = server.requestIP(request);

@@ -41,7 +41,7 @@ export function openDoor(options: DoorOptions, tls: TlsMaterial | null): Door {
     hostname,
     port,
     maxRequestBodySize: BODY_BYTES_MAX,
-    idleTimeout: limits.headerSeconds,
+    idleTimeout: limits.idleSeconds,
     development: false,
     ...(tls === null ? {} : { reusePort: true, tls: { cert: tls.cert, key: tls.key } }),
     fetch: (request: Request, own: BunServer) =>
