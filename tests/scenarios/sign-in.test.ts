@@ -12,6 +12,12 @@ import { type RequestParts, TestApp } from "../support/test-app.ts";
 const statusOf = async (app: TestApp, parts: RequestParts, path = "/v2/") =>
   (await app.request("GET", path, parts)).status;
 
+const CERTIFICATE = {
+  fingerprint: "ab".repeat(32),
+  organizationalUnits: [],
+  notAfter: Number.MAX_SAFE_INTEGER,
+};
+
 const bcrypt = (password: string, cost = 4) => Bun.password.hash(password, { algorithm: "bcrypt", cost });
 
 describe("passwords", () => {
@@ -277,7 +283,7 @@ describe("certificates and sessions", () => {
     const clientCertificate = {
       commonName: "build 1",
       names: ["dns:build.example"],
-      fingerprint: "ab".repeat(32),
+      ...CERTIFICATE,
     };
     const path = "/v2/team/app/tags/list";
     expect(await statusOf(app, { clientCertificate }, path)).toBe(404);
@@ -292,7 +298,7 @@ describe("certificates and sessions", () => {
 
   test("credentials that are said win over a certificate: wrong ones are not made good by it", async () => {
     await using app = new TestApp({ auth: {} });
-    const clientCertificate = { commonName: "build-1", names: [], fingerprint: "ab".repeat(32) };
+    const clientCertificate = { commonName: "build-1", names: [], ...CERTIFICATE };
     expect(await statusOf(app, { clientCertificate, ...basic("nobody") })).toBe(401);
   });
 

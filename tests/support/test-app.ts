@@ -124,6 +124,7 @@ export class TestApp implements AsyncDisposable {
     return await this.#app(request, {
       remoteAddress: parts.address ?? "127.0.0.1",
       isLocal: parts.isLocal ?? false,
+      isSecure: false,
       clientCertificate: parts.clientCertificate ?? null,
       uploadPace: UPLOAD_PACE,
       setIdleTimeout: () => undefined,

@@ -24,6 +24,7 @@ export class ApiError extends Error {}
 const OWN_CONNECTION: Connection = {
   remoteAddress: null,
   isLocal: true,
+  isSecure: false,
   clientCertificate: null,
   uploadPace: UPLOAD_PACE,
   setIdleTimeout: () => undefined,

@@ -20,6 +20,8 @@ export interface Connection {
   readonly remoteAddress: string | null;
   /** Whether it came through the socket in the data folder, which only the folder's owner can open. */
   readonly isLocal: boolean;
+  /** Whether it is TLS. */
+  readonly isSecure: boolean;
   /** The certificate that the client showed and a trusted authority signed, or null. */
   readonly clientCertificate: ClientCertificate | null;
   /** How slow its uploads may be. */

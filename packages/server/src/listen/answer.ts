@@ -35,6 +35,7 @@ export async function answerOn(
       return peer.address;
     },
     isLocal: peer.isLocal,
+    isSecure: isTls,
     clientCertificate: peer.clientCertificate,
     uploadPace: limits.uploadPace,
     setIdleTimeout(seconds) {

@@ -31,6 +31,8 @@ export interface Peer {
   readonly remoteAddress: string | null;
   /** Whether it came by a Unix socket; no address alone does not say so. */
   readonly unix?: boolean;
+  /** Whether the connection is TLS; without it the request's own address says so. */
+  readonly isSecure?: boolean;
 }
 
 /** Where a request came from, and by which address it asked for the registry. */
@@ -89,10 +91,10 @@ export function originOf(request: Request, peer: Peer, trust: Cidrs | null): Ori
   };
 }
 
-function directOrigin(request: Request, { remoteAddress }: Peer): Origin {
+function directOrigin(request: Request, { remoteAddress, isSecure }: Peer): Origin {
   return {
     address: remoteAddress === null ? null : canonical(remoteAddress),
-    scheme: request.url.startsWith("https:") ? "https" : "http",
+    scheme: (isSecure ?? request.url.startsWith("https:")) ? "https" : "http",
     host: parseHost(request.headers.get("Host") ?? ""),
   };
 }
