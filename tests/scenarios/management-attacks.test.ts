@@ -47,6 +47,10 @@ const ROUTES = [
   "GET /policies",
   "PUT /policies",
   "POST /retention",
+  "GET /quotas",
+  "GET /quotas/{namespace}",
+  "PUT /quotas/{namespace}",
+  "DELETE /quotas/{namespace}",
 ];
 
 async function readDocument(app: TestApp): Promise<OpenApi> {

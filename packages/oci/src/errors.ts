@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   DELETION_UNKNOWN: { status: 404, message: "deletion unknown, or it cannot be undone any more" },
   INTERNAL_ERROR: { status: 500, message: "the registry failed to answer; the incident is in its log" },
   MANIFEST_IN_USE: { status: 405, message: "manifest is referenced by an index of this repository" },
+  QUOTA_UNKNOWN: { status: 404, message: "no quota is set for this namespace" },
   REQUEST_INVALID: { status: 400, message: "malformed request" },
   ROUTE_UNKNOWN: { status: 404, message: "no such endpoint" },
   STORAGE_FULL: { status: 507, message: "the registry has no storage space left" },

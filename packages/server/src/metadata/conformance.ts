@@ -23,6 +23,7 @@ import { testAccounts } from "./conformance-accounts.ts";
 import { testAudit } from "./conformance-audit.ts";
 import { testGarbage } from "./conformance-garbage.ts";
 import { testInventory } from "./conformance-inventory.ts";
+import { testQuotas } from "./conformance-quotas.ts";
 import { testRetention } from "./conformance-retention.ts";
 import { testScrub } from "./conformance-scrub.ts";
 import type { Metadata } from "./metadata.ts";
@@ -47,6 +48,7 @@ export function testMetadata(name: string, open: () => Promise<MetadataUnderTest
     testGarbage(() => subject);
     testInventory(() => subject);
     testRetention(() => subject);
+    testQuotas(() => subject);
     testScrub(() => subject);
     testAccounts(() => subject);
     testAudit(() => subject);

@@ -9,16 +9,18 @@ import type { UploadId } from "@stowage/oci/upload-id";
 import type { AccountMetadata, KeyMetadata, TokenMetadata } from "./accounts.ts";
 import type { AuditMetadata } from "./audit.ts";
 import type { InventoryMetadata } from "./inventory.ts";
+import type { QuotaMetadata } from "./quotas.ts";
 
 export type * from "./accounts.ts";
 export type * from "./audit.ts";
 export type * from "./inventory.ts";
+export * from "./quotas.ts";
 
 /**
  * What the registry remembers, apart from the bytes of blobs. Each method is one whole unit of work: it happens
  * in one transaction or not at all, and when it resolves it is durable. Only the store's own clock counts;
  * times are milliseconds since 1970 (UTC). Absence is `null`. A store that cannot be reached or that is full
- * throws RegistryError UNAVAILABLE or STORAGE_FULL.
+ * throws RegistryError UNAVAILABLE or STORAGE_FULL; what would pass a quota throws QuotaExceeded.
  */
 export interface Metadata extends AsyncDisposable {
   readonly blobs: BlobMetadata;
@@ -30,6 +32,7 @@ export interface Metadata extends AsyncDisposable {
   readonly retention: RetentionMetadata;
   readonly inventory: InventoryMetadata;
   readonly audit: AuditMetadata;
+  readonly quotas: QuotaMetadata;
   readonly documents: DocumentMetadata;
   readonly accounts: AccountMetadata;
   readonly tokens: TokenMetadata;
@@ -95,6 +98,8 @@ export interface UploadSession {
   readonly digestSoFar: Digest | null;
   /** Set once the session was finished with this digest; it then only answers a repeated finalise. */
   readonly finished: Digest | null;
+  /** Bytes that its namespace is charged for: `offset`, or more once it began to be finished. */
+  readonly charged: number;
 }
 
 export interface UploadProgress {

@@ -13,6 +13,7 @@ import type { Page } from "./page.ts";
 import { Pulls } from "./pulls.ts";
 import { listReferrers, type ReferrerDescriptor, type ReferrersRequest } from "./referrers.ts";
 import { listRepositories } from "./repositories.ts";
+import { Quotas } from "./quotas.ts";
 import { Retention } from "./retention.ts";
 import { Scrubber, type ScrubRules } from "./scrub.ts";
 import { listTags, setTag, type SetTagRequest } from "./tags.ts";
@@ -30,6 +31,7 @@ export interface Registry {
   readonly deletions: Deletions;
   readonly inventory: Inventory;
   readonly audit: Audit;
+  readonly quotas: Quotas;
   listTags(repository: RepositoryName, page: PageRequest): Promise<Page<Tag>>;
   /** @throws RegistryError MANIFEST_UNKNOWN, TAG_IMMUTABLE */
   setTag(request: SetTagRequest): Promise<void>;
@@ -73,6 +75,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     deletions: new Deletions(metadata),
     inventory: new Inventory(metadata),
     audit: new Audit({ metadata, log, now }),
+    quotas: new Quotas(metadata),
     setTag: (request) => setTag({ metadata, policy }, request),
     listTags: (repository, page) => listTags(metadata, repository, page),
     listRepositories: (page) => listRepositories(metadata, page),

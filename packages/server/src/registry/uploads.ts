@@ -5,6 +5,7 @@ import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Identity } from "../auth/caller.ts";
 import { type BlobStore, SyncFailed, UploadLost, type UploadWriter } from "../blobstore/blob-store.ts";
 import type { BlobRecord, Metadata, UploadSession } from "../metadata/metadata.ts";
+import { QuotaExceeded, type Room, requireRoom, roomFor } from "./quotas.ts";
 import { hashObject, RunningDigest, RunningDigests } from "./running-digest.ts";
 import { randomUploadId, type UploadId } from "@stowage/oci/upload-id";
 
@@ -23,6 +24,15 @@ export interface Chunk {
   readonly body: AsyncIterable<Uint8Array>;
   /** Where they belong (Content-Range), or null: at the end of what is there. */
   readonly range: ByteRange | null;
+  /** Bytes that are announced, or null: a stream of unknown length. */
+  readonly length: number | null;
+}
+
+/** What a session shall become. */
+export interface WantedBlob {
+  readonly algorithm: DigestAlgorithm;
+  /** Null until it is finished. */
+  readonly digest: Digest | null;
 }
 
 /** The chunk does not continue the session, or another writer is at it: the client asks for the state and goes on. */
@@ -49,7 +59,13 @@ export class Uploads {
     this.#now = now;
   }
 
-  async start(caller: Identity, repository: RepositoryName, algorithm: DigestAlgorithm): Promise<UploadRef> {
+  /** @throws QuotaExceeded when the repository's namespace is full, before the client sends bytes in vain */
+  async start(
+    caller: Identity,
+    repository: RepositoryName,
+    { algorithm, digest }: WantedBlob,
+  ): Promise<UploadRef> {
+    await requireRoom(this.#metadata, repository, digest);
     const id = randomUploadId();
     await this.#metadata.uploads.start({ id, repository, principal: caller.name, algorithm });
     return { id, repository, caller };
@@ -64,7 +80,7 @@ export class Uploads {
 
   /**
    * Adds a chunk. When the client goes away in the middle, what arrived is kept, so that it can go on.
-   * @throws RegistryError BLOB_UPLOAD_UNKNOWN, BLOB_UPLOAD_INVALID, STORAGE_FULL
+   * @throws RegistryError BLOB_UPLOAD_UNKNOWN, BLOB_UPLOAD_INVALID, STORAGE_FULL; QuotaExceeded, which ends the session
    */
   async append(
     ref: UploadRef,
@@ -74,15 +90,25 @@ export class Uploads {
     const session = await this.#require(ref);
     if (session.finished !== null) throw unknownUpload(ref);
     if (lock === null || !continues(session, chunk)) return { kind: "out-of-order", offset: session.offset };
+    return await this.#endedByExcess(session, () => this.#append(session, chunk));
+  }
+
+  async #append(
+    session: UploadSession,
+    chunk: Chunk,
+  ): Promise<OutOfOrder | { readonly kind: "advanced"; readonly offset: number }> {
+    const room = await roomFor(this.#metadata, session);
+    requireFit(chunk, room);
     await using writer = await this.#openWriter(session);
     const digest = await this.#runningDigest(session, session.algorithm);
-    const received = await this.#receive(session, chunk, writer, digest);
+    const received = await this.#receive(session, { chunk, room }, writer, digest);
     if (received.bytes > 0) {
       await this.#syncOrDiscard(session, writer);
       const to = session.offset + received.bytes;
       const progress = { from: session.offset, to, digestSoFar: digest.soFar() };
-      if (!(await this.#metadata.uploads.advance(ref.id, progress))) return await this.#overtaken(ref);
-      this.#digests.keep(ref.id, digest);
+      if (!(await this.#metadata.uploads.advance(session.id, progress)))
+        return await this.#overtaken(session);
+      this.#digests.keep(session.id, digest);
     }
     if (received.interrupted !== null) throw received.interrupted;
     return { kind: "advanced", offset: session.offset + received.bytes };
@@ -91,7 +117,8 @@ export class Uploads {
   /**
    * Makes the session a blob, after appending `chunk` if there is one. Repeating it with the same digest gives
    * the same answer for a while. A wrong digest ends the session and leaves nothing readable.
-   * @throws RegistryError BLOB_UPLOAD_UNKNOWN, DIGEST_INVALID, BLOB_UPLOAD_INVALID, STORAGE_FULL
+   * @throws RegistryError BLOB_UPLOAD_UNKNOWN, DIGEST_INVALID, BLOB_UPLOAD_INVALID, STORAGE_FULL; QuotaExceeded, which
+   * ends the session
    */
   async finish(
     ref: UploadRef,
@@ -109,9 +136,11 @@ export class Uploads {
     if (session.finished !== null) throw unknownUpload(ref);
     const inOrder = chunk === null || continues(session, chunk);
     if (lock === null || !inOrder) return { kind: "out-of-order", offset: session.offset };
-    const size = await this.#complete(session, digest, chunk);
-    this.#digests.drop(ref.id);
-    await this.#commit(session, { digest, size, storageKey: this.#store.blobKey(digest, ref.id) });
+    await this.#endedByExcess(session, async () => {
+      const size = await this.#complete(session, digest, chunk);
+      this.#digests.drop(ref.id);
+      await this.#commit(session, { digest, size, storageKey: this.#store.blobKey(digest, ref.id) });
+    });
     return { kind: "finished" };
   }
 
@@ -129,11 +158,13 @@ export class Uploads {
       await this.#requireDigest(session, wanted, session.digestSoFar);
       return session.offset;
     }
+    const room = await this.#roomToFinish(session, wanted);
+    if (chunk !== null) requireFit(chunk, room);
     await using writer = await this.#openWriter(session);
     const digest = await this.#runningDigest(session, algorithm);
     let size = session.offset;
     if (chunk !== null) {
-      const received = await this.#receive(session, chunk, writer, digest);
+      const received = await this.#receive(session, { chunk, room }, writer, digest);
       // A client that retries this request sends the same bytes again: what came of them now is dropped.
       if (received.interrupted !== null) throw received.interrupted;
       size += received.bytes;
@@ -159,7 +190,29 @@ export class Uploads {
       await Promise.allSettled([this.#store.delete(blob.storageKey), this.#discard(session.id)]);
       throw error instanceof UploadLost ? unknownUpload(session) : error;
     }
-    if ((await uploads.finish(session.id, blob)) === "gone") throw await this.#discarded(session);
+    const finished = await uploads.finish(session.id, blob).catch(async (error: unknown) => {
+      if (error instanceof QuotaExceeded) await this.#store.delete(blob.storageKey);
+      throw error;
+    });
+    if (finished === "gone") throw await this.#discarded(session);
+  }
+
+  /** A blob that the repository is charged for already may come again, however full its namespace is. */
+  async #roomToFinish(session: UploadSession, wanted: Digest): Promise<Room> {
+    const room = await roomFor(this.#metadata, session);
+    if (room.refusal === null) return room;
+    const charged = await this.#metadata.quotas.chargedBytes(session.repository, wanted);
+    return { ...room, bytes: Math.max(room.bytes, (charged ?? 0) - session.offset) };
+  }
+
+  /** An upload that does not fit never will: it ends, so that its bytes do not keep others from their room. */
+  async #endedByExcess<T>(session: UploadSession, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof QuotaExceeded) await this.#discard(session.id);
+      throw error;
+    }
   }
 
   async #require(ref: UploadRef): Promise<UploadSession> {
@@ -178,7 +231,7 @@ export class Uploads {
   }
 
   /** Another replica advanced the session, or it ended while bytes came: then they are nobody's. */
-  async #overtaken(ref: UploadRef): Promise<OutOfOrder> {
+  async #overtaken(ref: Pick<UploadRef, "id">): Promise<OutOfOrder> {
     this.#digests.drop(ref.id);
     const session = await this.#metadata.uploads.find(ref.id);
     if (session !== null && session.finished === null)
@@ -206,7 +259,7 @@ export class Uploads {
 
   async #receive(
     session: UploadSession,
-    chunk: Chunk,
+    { chunk, room }: { readonly chunk: Chunk; readonly room: Room },
     writer: UploadWriter,
     digest: RunningDigest,
   ): Promise<{ readonly bytes: number; readonly interrupted: RegistryError | null }> {
@@ -220,6 +273,7 @@ export class Uploads {
       if (piece.kind === "end") break;
       bytes += piece.bytes.byteLength;
       if (bytes > bytesMax) throw wrongLength(bytesMax, "more");
+      if (bytes > room.bytes && room.refusal !== null) throw room.refusal;
       digest.update(piece.bytes);
       await writer.write(piece.bytes);
       if (this.#now() - touchedAt > TOUCH_INTERVAL_MS) {
@@ -284,6 +338,11 @@ async function nextPiece(pieces: AsyncIterator<Uint8Array>): Promise<Piece> {
 
 function continues(session: UploadSession, chunk: Chunk): boolean {
   return chunk.range === null || chunk.range.start === session.offset;
+}
+
+/** Refuses what says itself that it is too much, before a byte of it is read. */
+function requireFit({ length }: Chunk, room: Room): void {
+  if (length !== null && length > room.bytes && room.refusal !== null) throw room.refusal;
 }
 
 function wrongLength(wanted: number, actual: string): RegistryError {

@@ -13,6 +13,7 @@ import { addOpenApi } from "./openapi.ts";
 import { addRepositoryRoutes } from "./repositories.ts";
 import { requireSameSite } from "./same-site.ts";
 import { addPolicyRoutes } from "./policies.ts";
+import { addQuotaRoutes } from "./quotas.ts";
 import { addScrubRoutes } from "./scrub.ts";
 import { addTagRoutes } from "./tags.ts";
 import { API_ROOT, isMutating } from "./target.ts";
@@ -64,6 +65,7 @@ function createApi(): Api {
   addDeletionRoutes(root);
   addGarbageRoutes(root);
   addPolicyRoutes(root);
+  addQuotaRoutes(root);
   addScrubRoutes(root);
   addAuditRoutes(root);
   addOpenApi(root);

@@ -2,7 +2,7 @@
 export const API_ROOT = "/api/v1";
 
 /** Below these a repository name or a namespace stands in the path, with its slashes. */
-const NAMED = ["/repositories/", "/namespaces/"] as const;
+const NAMED = ["/repositories/", "/namespaces/", "/quotas/"] as const;
 
 /** Methods that change nothing, whatever the path. */
 const READING: readonly string[] = ["GET", "HEAD", "OPTIONS"];

@@ -57,6 +57,10 @@ export async function putManifest(exchange: RepositoryExchange): Promise<Respons
   });
   if (stored.subject !== null) headers.set("OCI-Subject", stored.subject);
   for (const tag of tags) headers.append("OCI-Tag", tag);
+  // OCI Distribution Specification, "Warnings": clients print them. Quotes would have to be escaped, which not all undo.
+  for (const text of await registry.quotas.warnings(repository)) {
+    headers.append("Warning", `299 - "${text.replaceAll('"', "'")}"`);
+  }
   return new Response(null, { status: 201, headers });
 }
 

@@ -19,10 +19,13 @@ export async function startUpload(exchange: RepositoryExchange): Promise<Respons
     if (mounted !== null) return created(repository, mounted);
   } else if (query.has("digest")) {
     const digest = requireOneDigest(query);
-    const ref = await registry.uploads.start(caller, repository, algorithmOf(digest));
+    const ref = await registry.uploads.start(caller, repository, { algorithm: algorithmOf(digest), digest });
     return await finish(exchange, ref, digest);
   }
-  const ref = await registry.uploads.start(caller, repository, requireAlgorithm(query));
+  const ref = await registry.uploads.start(caller, repository, {
+    algorithm: requireAlgorithm(query),
+    digest: null,
+  });
   return new Response(null, { status: 202, headers: sessionHeaders(ref, 0) });
 }
 
@@ -82,21 +85,22 @@ function requireUpload({ target, repository, caller }: RepositoryExchange): Uplo
 function requireChunk({ request, connection }: RepositoryExchange): Chunk {
   const body = streamBody(request, connection);
   const header = request.headers.get("Content-Range");
-  if (header === null) return { body, range: null };
+  const declared = request.headers.get("Content-Length");
+  const length = declared === null ? null : Number(declared);
+  if (header === null) return { body, range: null, length };
   const range = parseContentRange(header);
   if (range === null) {
     throw new RegistryError("BLOB_UPLOAD_INVALID", {
       message: `invalid Content-Range ${quote(header)}: wanted "<first byte>-<last byte>"`,
     });
   }
-  const declared = request.headers.get("Content-Length");
   const bytes = range.end - range.start + 1;
-  if (declared !== null && Number(declared) !== bytes) {
+  if (length !== null && length !== bytes) {
     throw new RegistryError("BLOB_UPLOAD_INVALID", {
       message: `Content-Range ${quote(header)} is ${bytes} bytes, Content-Length says ${declared}`,
     });
   }
-  return { body, range };
+  return { body, range, length: bytes };
 }
 
 function requireOneDigest(query: URLSearchParams): Digest {

@@ -2,6 +2,7 @@ import type { Digest } from "@stowage/oci/digest";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { StorageKey } from "../../blobstore/blob-store.ts";
 import type { BlobRecord, Durations } from "../metadata.ts";
+import { withinQuotas } from "./quotas.ts";
 import { findRepository, requireRepository } from "./repositories.ts";
 import { all, batchesOf, first, now, repeat, touched, type Unit } from "./statement.ts";
 import { addTombstone } from "./tombstones.ts";
@@ -58,7 +59,7 @@ export function* mountBlob(
   durations: Durations,
 ): Unit<BlobRecord | null> {
   const found = yield* findBlob(from, digest);
-  if (found !== null) yield* linkBlob(to, digest, durations);
+  if (found !== null) yield* withinQuotas(to, () => linkBlob(to, digest, durations));
   return found?.blob ?? null;
 }
 

@@ -10,6 +10,7 @@ import type {
   RepositoryQuery,
   RepositorySummary,
 } from "../inventory.ts";
+import { withinQuotas } from "./quotas.ts";
 import { findRepository } from "./repositories.ts";
 import { all, first, now, type SqlValue, touched, type Unit } from "./statement.ts";
 
@@ -110,10 +111,13 @@ function toRepository(row: RepositoryRow): RepositorySummary {
 }
 
 export function* createRepository(name: RepositoryName): Unit<boolean> {
-  return yield* touched(
-    "INSERT INTO repositories (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING id",
-    name,
-    yield* now(),
+  const at = yield* now();
+  return yield* withinQuotas(name, () =>
+    touched(
+      "INSERT INTO repositories (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING id",
+      name,
+      at,
+    ),
   );
 }
 

@@ -13,6 +13,7 @@ import type {
   Referrer,
   ReferrerQuery,
 } from "../metadata.ts";
+import { withinQuotas } from "./quotas.ts";
 import { findRepository, requireRepository } from "./repositories.ts";
 import { all, batchesOf, first, now, repeat, type Unit } from "./statement.ts";
 import { findTag, putTag } from "./tags.ts";
@@ -23,7 +24,13 @@ export function* putManifest(manifest: NewManifest): Unit<PutManifestResult> {
   if (content.kind !== "present") return content;
   const fixed = yield* findFixedTag(repository, manifest);
   if (fixed !== null) return fixed;
-  const id = repository ?? (yield* requireRepository(manifest.repository));
+  yield* withinQuotas(manifest.repository, () => insertContent(manifest, content));
+  return { kind: "stored" };
+}
+
+/** Manifest, edges and tags of a repository, which is made by them if need be. */
+function* insertContent(manifest: NewManifest, content: PresentContent): Unit<void> {
+  const id = yield* requireRepository(manifest.repository);
   yield* insertManifest(id, manifest);
   const edges = { repository: id, manifest: manifest.digest };
   yield* insertEdges("manifest_blobs", "blob_digest", { ...edges, to: content.blobs });
@@ -31,7 +38,6 @@ export function* putManifest(manifest: NewManifest): Unit<PutManifestResult> {
   yield* insertEdges("manifest_children", "child_digest", { ...edges, to: content.children });
   const { digest, pushedBy } = manifest;
   for (const { tag } of manifest.tags) yield* putTag(id, { tag, digest, pushedBy });
-  return { kind: "stored" };
 }
 
 /** A tag of the push that must not move to the manifest, or null. */

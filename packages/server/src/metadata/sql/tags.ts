@@ -3,6 +3,7 @@ import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Tag } from "@stowage/oci/tag";
 import type { SetTag, SetTagResult } from "../metadata.ts";
 import { markLoose } from "./deletions.ts";
+import { withinQuotas } from "./quotas.ts";
 import { findRepository } from "./repositories.ts";
 import { all, first, now, type Unit } from "./statement.ts";
 
@@ -15,7 +16,7 @@ export function* setTag(repository: RepositoryName, wanted: SetTag): Unit<SetTag
   if (manifest === null) return { kind: "unknown" };
   const before = yield* findTag(id, tag);
   if (immutable && before !== null && before !== digest) return { kind: "immutable", tag, digest: before };
-  yield* putTag(id, wanted);
+  yield* withinQuotas(repository, () => putTag(id, wanted));
   yield* all("UPDATE manifests SET loose_since = NULL WHERE repository_id = ? AND digest = ?", id, digest);
   return { kind: "set" };
 }

@@ -5,6 +5,7 @@ import type { Collected, Deletion, Durations, UndoResult } from "../metadata.ts"
 import { dropUnlinkedBlobs } from "./blobs.ts";
 import { MANIFEST_COLUMNS, type RecordedEdges } from "./deletions.ts";
 import { insertEdges } from "./manifests.ts";
+import { withinQuotas } from "./quotas.ts";
 import { findRepository } from "./repositories.ts";
 import { all, first, now, type SqlValue, touched, type Unit } from "./statement.ts";
 
@@ -77,7 +78,10 @@ export function goneDigest(error: unknown): Digest | null {
   return error instanceof ContentGone ? error.digest : null;
 }
 
-/** Brings back what the deletion took. Throws (see goneDigest) when content is gone, so that nothing is restored. */
+/**
+ * Brings back what the deletion took. Throws when content is gone (see goneDigest) or a quota has no room for it any more,
+ * so that nothing is restored and the record stays.
+ */
 export function* undoDeletion(id: number): Unit<UndoResult> {
   const row = yield* first<DeletionRow>(
     "SELECT * FROM deletions WHERE id = ? AND undo_until > ?",
@@ -85,6 +89,11 @@ export function* undoDeletion(id: number): Unit<UndoResult> {
     yield* now(),
   );
   if (row === null) return { kind: "absent" };
+  return yield* withinQuotas(row.repository, () => restore(row));
+}
+
+function* restore(row: DeletionRow): Unit<UndoResult> {
+  const { id } = row;
   if (row.kind === "repository") {
     if ((yield* findRepository(row.repository)) !== null) return { kind: "name-taken" };
     yield* all(

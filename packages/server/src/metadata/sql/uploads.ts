@@ -4,6 +4,7 @@ import type { StorageKey } from "../../blobstore/blob-store.ts";
 import type { UploadId } from "@stowage/oci/upload-id";
 import type { BlobRecord, Durations, UploadProgress, UploadSession } from "../metadata.ts";
 import { linkBlob } from "./blobs.ts";
+import { chargedBytes, withinQuotas } from "./quotas.ts";
 import { setRepaired } from "./scrub.ts";
 import { all, first, now, touched, type Unit } from "./statement.ts";
 import { addTombstone, dropNow } from "./tombstones.ts";
@@ -16,6 +17,7 @@ interface UploadRow {
   byte_offset: number;
   digest_so_far: Digest | null;
   finished_digest: Digest | null;
+  reserved_bytes: number;
 }
 
 export function* startUpload(
@@ -38,7 +40,8 @@ export function* startUpload(
 /** The session while its time has not passed; an expired one is gone before the collector comes by. */
 export function* findUpload(id: UploadId): Unit<UploadSession | null> {
   const row = yield* first<UploadRow>(
-    `SELECT id, repository, principal, algorithm, byte_offset, digest_so_far, finished_digest
+    `SELECT id, repository, principal, algorithm, byte_offset, digest_so_far, finished_digest,
+            reserved_bytes
        FROM uploads WHERE id = ? AND expires_at > ?`,
     id,
     yield* now(),
@@ -52,10 +55,17 @@ export function* findUpload(id: UploadId): Unit<UploadSession | null> {
     offset: row.byte_offset,
     digestSoFar: row.digest_so_far,
     finished: row.finished_digest,
+    charged: Math.max(row.byte_offset, row.reserved_bytes),
   };
 }
 
 export function* advanceUpload(id: UploadId, progress: UploadProgress, durations: Durations): Unit<boolean> {
+  const session = yield* findUpload(id);
+  if (session === null) return false;
+  return yield* withinQuotas(session.repository, () => moveOffset(id, progress, durations));
+}
+
+function* moveOffset(id: UploadId, progress: UploadProgress, durations: Durations): Unit<boolean> {
   const at = yield* now();
   return yield* touched(
     `UPDATE uploads SET byte_offset = ?, digest_so_far = ?, expires_at = ?
@@ -94,10 +104,11 @@ export function* prepareFinish(
     blob.digest,
   );
   if (present !== null) {
-    yield* endSession(session, blob.digest, durations);
+    yield* withinQuotas(session.repository, () => endSession(session, blob.digest, durations));
     yield* dropNow(uploadKey, blob.size);
     return "exists";
   }
+  yield* withinQuotas(session.repository, () => reserve(session, blob));
   yield* all(
     `INSERT INTO intents (storage_key, expires_at, upload_id) VALUES (?, ?, ?)
      ON CONFLICT (storage_key) DO UPDATE SET expires_at = excluded.expires_at`,
@@ -106,6 +117,13 @@ export function* prepareFinish(
     id,
   );
   return "proceed";
+}
+
+/** Charges the session for the whole blob from now on, so that `finish` finds room for it. */
+function* reserve({ id, repository }: UploadSession, { digest, size }: BlobRecord): Unit<void> {
+  // A repository that is charged for the blob already gets the bytes of a damaged one back.
+  if ((yield* chargedBytes(repository, digest)) !== null) return;
+  yield* all("UPDATE uploads SET reserved_bytes = ? WHERE id = ?", size, id);
 }
 
 export function* finishUpload(
@@ -124,8 +142,10 @@ export function* finishUpload(
     if (intended) yield* dropNow(blob.storageKey, blob.size);
     return "gone";
   }
-  yield* insertBlob(blob, durations);
-  yield* endSession(session, blob.digest, durations);
+  yield* withinQuotas(session.repository, function* () {
+    yield* insertBlob(blob, durations);
+    yield* endSession(session, blob.digest, durations);
+  });
   return "finished";
 }
 

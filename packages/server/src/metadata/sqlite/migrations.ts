@@ -338,4 +338,105 @@ CREATE INDEX audit_changes ON audit (id) WHERE is_refusal = 0;
 CREATE INDEX audit_refusals ON audit (id) WHERE is_refusal = 1;
 `,
   },
+  {
+    version: 5,
+    name: "quotas",
+    // What a quota's namespace holds is counted by triggers, so that no unit of work can forget it, and a push asks for
+    // one number however many repositories there are.
+    sql: `
+CREATE TABLE quotas (
+  namespace TEXT NOT NULL PRIMARY KEY,
+  bytes_max INTEGER,
+  repositories_max INTEGER,
+  tags_max INTEGER,
+  bytes_used INTEGER NOT NULL,
+  repositories_used INTEGER NOT NULL,
+  tags_used INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The name that is charged: a deleted repository loses its own and takes up space until it is freed.
+ALTER TABLE repositories ADD COLUMN quota_name TEXT NOT NULL DEFAULT '';
+-- Bytes of manifests, of deleted ones, too, while their deletion can be undone.
+ALTER TABLE repositories ADD COLUMN manifest_bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE repositories SET quota_name = CASE WHEN deleted_at IS NULL THEN name ELSE
+  COALESCE((SELECT repository FROM deletions d WHERE '~' || d.id = repositories.name), name) END;
+
+-- Row ids of repositories are used again: a record of one that is gone must not be counted for another.
+UPDATE deletions SET repository_id = 0 WHERE NOT EXISTS
+  (SELECT 1 FROM repositories r WHERE r.id = deletions.repository_id AND r.quota_name = deletions.repository);
+CREATE INDEX deletions_repository ON deletions (repository_id);
+CREATE TRIGGER forget_repository AFTER DELETE ON repositories BEGIN
+  UPDATE deletions SET repository_id = 0 WHERE repository_id = OLD.id;
+END;
+
+UPDATE repositories SET manifest_bytes =
+  (SELECT COALESCE(SUM(size), 0) FROM manifests m WHERE m.repository_id = repositories.id) +
+  (SELECT COALESCE(SUM(LENGTH(dm.bytes)), 0) FROM deletions d JOIN deleted_manifests dm ON dm.deletion_id = d.id
+    WHERE d.repository_id = repositories.id);
+DROP TRIGGER count_manifest;
+CREATE TRIGGER count_manifest AFTER INSERT ON manifests BEGIN
+  UPDATE repositories SET manifest_count = manifest_count + 1, manifest_bytes = manifest_bytes + NEW.size,
+         logical_bytes = logical_bytes + NEW.size + NEW.content_size, pushed_at = NEW.pushed_at
+   WHERE id = NEW.repository_id;
+END;
+DROP TRIGGER discount_manifest;
+CREATE TRIGGER discount_manifest AFTER DELETE ON manifests BEGIN
+  UPDATE repositories SET manifest_count = manifest_count - 1, manifest_bytes = manifest_bytes - OLD.size,
+         logical_bytes = logical_bytes - OLD.size - OLD.content_size
+   WHERE id = OLD.repository_id;
+END;
+CREATE TRIGGER count_deleted_manifest AFTER INSERT ON deleted_manifests BEGIN
+  UPDATE repositories SET manifest_bytes = manifest_bytes + LENGTH(NEW.bytes)
+   WHERE id = (SELECT repository_id FROM deletions WHERE id = NEW.deletion_id);
+END;
+-- Before: what it deletes with it is there until then.
+CREATE TRIGGER discount_deletion BEFORE DELETE ON deletions BEGIN
+  UPDATE repositories SET manifest_bytes = manifest_bytes -
+         (SELECT COALESCE(SUM(LENGTH(bytes)), 0) FROM deleted_manifests WHERE deletion_id = OLD.id)
+   WHERE id = OLD.repository_id;
+END;
+
+-- What a finishing upload is about to become, from before its bytes get their final key.
+ALTER TABLE uploads ADD COLUMN reserved_bytes INTEGER NOT NULL DEFAULT 0;
+
+CREATE TRIGGER charge_repository AFTER INSERT ON repositories BEGIN
+  UPDATE repositories SET quota_name = NEW.name WHERE id = NEW.id;
+  UPDATE quotas SET repositories_used = repositories_used + 1 WHERE ${isCovering("NEW.name")};
+END;
+CREATE TRIGGER recharge_repository
+AFTER UPDATE OF blob_bytes, manifest_bytes, tag_count, deleted_at ON repositories BEGIN
+  UPDATE quotas SET
+         bytes_used = bytes_used + NEW.blob_bytes + NEW.manifest_bytes - OLD.blob_bytes - OLD.manifest_bytes,
+         repositories_used = repositories_used + (NEW.deleted_at IS NULL) - (OLD.deleted_at IS NULL),
+         tags_used = tags_used + CASE WHEN NEW.deleted_at IS NULL THEN NEW.tag_count ELSE 0 END
+                               - CASE WHEN OLD.deleted_at IS NULL THEN OLD.tag_count ELSE 0 END
+   WHERE ${isCovering("NEW.quota_name")};
+END;
+CREATE TRIGGER discharge_repository AFTER DELETE ON repositories BEGIN
+  UPDATE quotas SET bytes_used = bytes_used - OLD.blob_bytes - OLD.manifest_bytes,
+         repositories_used = repositories_used - (OLD.deleted_at IS NULL),
+         tags_used = tags_used - CASE WHEN OLD.deleted_at IS NULL THEN OLD.tag_count ELSE 0 END
+   WHERE ${isCovering("OLD.quota_name")};
+END;
+CREATE TRIGGER recharge_upload AFTER UPDATE OF byte_offset, reserved_bytes, finished_digest ON uploads BEGIN
+  UPDATE quotas SET bytes_used = bytes_used
+         + CASE WHEN NEW.finished_digest IS NULL THEN MAX(NEW.byte_offset, NEW.reserved_bytes) ELSE 0 END
+         - CASE WHEN OLD.finished_digest IS NULL THEN MAX(OLD.byte_offset, OLD.reserved_bytes) ELSE 0 END
+   WHERE ${isCovering("NEW.repository")};
+END;
+CREATE TRIGGER discharge_upload AFTER DELETE ON uploads WHEN OLD.finished_digest IS NULL BEGIN
+  UPDATE quotas SET bytes_used = bytes_used - MAX(OLD.byte_offset, OLD.reserved_bytes)
+   WHERE ${isCovering("OLD.repository")};
+END;
+`,
+  },
 ];
+
+/**
+ * Whether a row of quotas is for the repository `name`. A namespace that is lies between the first part of the name and
+ * the whole of it, so only such rows are looked at. A part of migration 4: never edited.
+ */
+function isCovering(name: string): string {
+  return `(namespace = '' OR (namespace >= SUBSTR(${name}, 1, INSTR(${name} || '/', '/') - 1) AND namespace <= ${name}
+     AND (namespace = ${name} OR SUBSTR(${name}, 1, LENGTH(namespace) + 1) = namespace || '/')))`;
+}

@@ -16,6 +16,7 @@ import {
   type ManifestMetadata,
   type ManifestRecord,
   type Metadata,
+  type QuotaMetadata,
   type RetentionMetadata,
   type ScrubMetadata,
   type TokenMetadata,
@@ -32,6 +33,7 @@ import * as inventory from "../sql/inventory.ts";
 import * as content from "../sql/inventory-content.ts";
 import * as manifests from "../sql/manifests.ts";
 import { listRepositories } from "../sql/repositories.ts";
+import * as quotas from "../sql/quotas.ts";
 import * as retention from "../sql/retention.ts";
 import * as scrub from "../sql/scrub.ts";
 import { all, now } from "../sql/statement.ts";
@@ -56,6 +58,7 @@ export class SqliteMetadata implements Metadata {
   readonly retention: RetentionMetadata;
   readonly inventory: InventoryMetadata;
   readonly audit: AuditMetadata;
+  readonly quotas: QuotaMetadata;
   readonly documents: DocumentMetadata;
   readonly accounts: AccountMetadata;
   readonly tokens: TokenMetadata;
@@ -121,6 +124,7 @@ export class SqliteMetadata implements Metadata {
       list: async (query) => database.read(audit.listAudit(query)),
       expire: (limits) => database.write(() => audit.expireAudit(limits)),
     };
+    this.quotas = bindQuotas(database);
     const signIn = bindAccounts(database);
     this.documents = signIn.documents;
     this.accounts = signIn.accounts;
@@ -228,6 +232,18 @@ function bindGarbage(database: SqliteDatabase, durations: Durations): GarbageMet
     adopt: (objects) => database.write(() => tombstones.adopt(objects)),
     hold: (id, ms) => database.write(() => tombstones.hold(id, ms)),
     release: (id) => database.write(() => tombstones.release(id)),
+  };
+}
+
+function bindQuotas(database: SqliteDatabase): QuotaMetadata {
+  return {
+    list: async ({ after, entriesMax }) => database.read(quotas.listQuotas(after, entriesMax)),
+    find: async (namespace) => database.read(quotas.findQuota(namespace)),
+    applyingTo: async (repository) => database.read(quotas.quotasFor(repository)),
+    chargedBytes: async (repository, digest) => database.read(quotas.chargedBytes(repository, digest)),
+    put: (namespace, limits, { quotasMax }) =>
+      database.write(() => quotas.putQuota(namespace, limits, quotasMax)),
+    delete: (namespace) => database.write(() => quotas.deleteQuota(namespace)),
   };
 }
 
