@@ -53,6 +53,7 @@ export function* withinQuotas<T>(repository: RepositoryName, unit: () => Unit<T>
 /** The quotas that hold for a repository, the widest first. */
 export function* quotasFor(repository: RepositoryName): Unit<readonly Quota[]> {
   const quotas: Quota[] = [];
+  if (!(yield* hasQuotas())) return quotas;
   for (const batch of batchesOf(namespacesOf(repository))) {
     const rows = yield* all<QuotaRow>(
       `SELECT ${COLUMNS} FROM quotas WHERE namespace IN (${repeat("?", batch)}) ORDER BY namespace`,
@@ -61,6 +62,11 @@ export function* quotasFor(repository: RepositoryName): Unit<readonly Quota[]> {
     quotas.push(...rows.map(toQuota));
   }
   return quotas;
+}
+
+/** Whether anything is limited at all; most registries have no quotas, and pay for this question alone. */
+export function* hasQuotas(): Unit<boolean> {
+  return (yield* first("SELECT 1 FROM quotas LIMIT 1")) !== null;
 }
 
 /** "", "team", "team/app" of `team/app`. */

@@ -4,7 +4,7 @@ import type { StorageKey } from "../../blobstore/blob-store.ts";
 import type { UploadId } from "@stowage/oci/upload-id";
 import type { BlobRecord, Durations, UploadProgress, UploadSession } from "../metadata.ts";
 import { linkBlob } from "./blobs.ts";
-import { chargedBytes, withinQuotas } from "./quotas.ts";
+import { chargedBytes, hasQuotas, withinQuotas } from "./quotas.ts";
 import { setRepaired } from "./scrub.ts";
 import { all, first, now, touched, type Unit } from "./statement.ts";
 import { addTombstone, dropNow } from "./tombstones.ts";
@@ -108,7 +108,7 @@ export function* prepareFinish(
     yield* dropNow(uploadKey, blob.size);
     return "exists";
   }
-  yield* withinQuotas(session.repository, () => reserve(session, blob));
+  if (yield* hasQuotas()) yield* withinQuotas(session.repository, () => reserve(session, blob));
   yield* all(
     `INSERT INTO intents (storage_key, expires_at, upload_id) VALUES (?, ?, ?)
      ON CONFLICT (storage_key) DO UPDATE SET expires_at = excluded.expires_at`,

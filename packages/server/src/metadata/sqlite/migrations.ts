@@ -399,12 +399,17 @@ END;
 -- What a finishing upload is about to become, from before its bytes get their final key.
 ALTER TABLE uploads ADD COLUMN reserved_bytes INTEGER NOT NULL DEFAULT 0;
 
-CREATE TRIGGER charge_repository AFTER INSERT ON repositories BEGIN
+CREATE TRIGGER name_repository AFTER INSERT ON repositories BEGIN
   UPDATE repositories SET quota_name = NEW.name WHERE id = NEW.id;
+END;
+-- Where there are no quotas, as in most registries, it ends with the question whether there are.
+CREATE TRIGGER charge_repository AFTER INSERT ON repositories
+WHEN EXISTS (SELECT 1 FROM quotas) BEGIN
   UPDATE quotas SET repositories_used = repositories_used + 1 WHERE ${isCovering("NEW.name")};
 END;
 CREATE TRIGGER recharge_repository
-AFTER UPDATE OF blob_bytes, manifest_bytes, tag_count, deleted_at ON repositories BEGIN
+AFTER UPDATE OF blob_bytes, manifest_bytes, tag_count, deleted_at ON repositories
+WHEN EXISTS (SELECT 1 FROM quotas) BEGIN
   UPDATE quotas SET
          bytes_used = bytes_used + NEW.blob_bytes + NEW.manifest_bytes - OLD.blob_bytes - OLD.manifest_bytes,
          repositories_used = repositories_used + (NEW.deleted_at IS NULL) - (OLD.deleted_at IS NULL),
@@ -412,19 +417,22 @@ AFTER UPDATE OF blob_bytes, manifest_bytes, tag_count, deleted_at ON repositorie
                                - CASE WHEN OLD.deleted_at IS NULL THEN OLD.tag_count ELSE 0 END
    WHERE ${isCovering("NEW.quota_name")};
 END;
-CREATE TRIGGER discharge_repository AFTER DELETE ON repositories BEGIN
+CREATE TRIGGER discharge_repository AFTER DELETE ON repositories
+WHEN EXISTS (SELECT 1 FROM quotas) BEGIN
   UPDATE quotas SET bytes_used = bytes_used - OLD.blob_bytes - OLD.manifest_bytes,
          repositories_used = repositories_used - (OLD.deleted_at IS NULL),
          tags_used = tags_used - CASE WHEN OLD.deleted_at IS NULL THEN OLD.tag_count ELSE 0 END
    WHERE ${isCovering("OLD.quota_name")};
 END;
-CREATE TRIGGER recharge_upload AFTER UPDATE OF byte_offset, reserved_bytes, finished_digest ON uploads BEGIN
+CREATE TRIGGER recharge_upload AFTER UPDATE OF byte_offset, reserved_bytes, finished_digest ON uploads
+WHEN EXISTS (SELECT 1 FROM quotas) BEGIN
   UPDATE quotas SET bytes_used = bytes_used
          + CASE WHEN NEW.finished_digest IS NULL THEN MAX(NEW.byte_offset, NEW.reserved_bytes) ELSE 0 END
          - CASE WHEN OLD.finished_digest IS NULL THEN MAX(OLD.byte_offset, OLD.reserved_bytes) ELSE 0 END
    WHERE ${isCovering("NEW.repository")};
 END;
-CREATE TRIGGER discharge_upload AFTER DELETE ON uploads WHEN OLD.finished_digest IS NULL BEGIN
+CREATE TRIGGER discharge_upload AFTER DELETE ON uploads
+WHEN OLD.finished_digest IS NULL AND EXISTS (SELECT 1 FROM quotas) BEGIN
   UPDATE quotas SET bytes_used = bytes_used - MAX(OLD.byte_offset, OLD.reserved_bytes)
    WHERE ${isCovering("OLD.repository")};
 END;
