@@ -154,7 +154,7 @@ describe("bytes", () => {
     expect((await app.pushBlob("team2/b", blob(301, 2))).status).toBe(201);
     expect((await app.pushBlob("team-x", blob(301, 2))).status).toBe(201);
     const keys: string[] = [];
-    for await (const object of app.store.list()) keys.push(object.key);
+    for await (const key of app.store.list()) keys.push(key);
     expect(keys).toHaveLength(3);
   });
 
