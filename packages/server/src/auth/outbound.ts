@@ -37,27 +37,50 @@ export interface OutboundPorts {
   readonly certificateAuthorities?: string;
 }
 
+export interface OutboundRequest {
+  readonly method: "GET" | "POST";
+  readonly headers: Readonly<Record<string, string>>;
+  /** None for GET. */
+  readonly body: string | null;
+}
+
+/** Sends a request to somebody else; the answer's body is already here. @throws Error saying what failed */
+export type Send = (url: string, request: OutboundRequest, limits: OutboundLimits) => Promise<Response>;
+
 /**
  * The name is resolved once, and the request goes to the address that was judged: a name that answers differently the
- * next time (DNS rebinding) leads nowhere. No redirect is followed, no credential is sent.
+ * next time (DNS rebinding) leads nowhere. No redirect is followed, and no credential sent that is not in the request.
  */
-export function createFetchJson(ports: OutboundPorts): FetchJson {
-  return async (text, limits) => {
+export function createSend(ports: OutboundPorts): Send {
+  return async (text, request, limits) => {
     const signal = AbortSignal.timeout(limits.timeoutMs ?? OUTBOUND_MS_MAX);
+    const { url, address } = await withAbort(requireDestination(text, limits, ports), signal);
+    const response = await ports.fetch(pinned(url, address), initFor(url, { request, signal, ports }));
+    const bytes = await readBody(response, limits.bytesMax);
+    const { status, headers } = response;
+    return new Response(bytes.byteLength === 0 ? null : bytes, { status, headers });
+  };
+}
+
+/** {@link FetchJson} through {@link createSend}. */
+export function createFetchJson(ports: OutboundPorts): FetchJson {
+  const send = createSend(ports);
+  return async (url, limits) => {
     try {
-      const { url, address } = await withAbort(requireDestination(text, limits, ports), signal);
-      const response = await ports.fetch(pinned(url, address), requestTo(url, { signal, ports }));
-      if (response.status !== 200) {
-        await response.body?.cancel();
-        throw new Error(`the answer is ${response.status}; wanted 200`);
-      }
-      return { ok: true, value: parseBody(await readBody(response, limits.bytesMax)) };
+      const response = await send(url, GET_JSON, limits);
+      if (response.status !== 200) throw new Error(`the answer is ${response.status}; wanted 200`);
+      return { ok: true, value: parseBody(await response.bytes()) };
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
-      return { ok: false, problem: `get ${JSON.stringify(text.slice(0, 200))}: ${problem}` };
+      return { ok: false, problem: `get ${JSON.stringify(url.slice(0, URL_SHOWN_MAX))}: ${problem}` };
     }
   };
 }
+
+const GET_JSON: OutboundRequest = { method: "GET", headers: { Accept: "application/json" }, body: null };
+
+/** Characters of an address that a message shows. */
+const URL_SHOWN_MAX = 200;
 
 /** The system's resolver, for {@link OutboundPorts}. */
 export async function lookupHost(host: string): Promise<readonly string[]> {
@@ -99,19 +122,19 @@ function pinned(url: URL, address: string): string {
   return `${url.protocol}//${host}${port}${url.pathname}${url.search}`;
 }
 
-function requestTo(
-  url: URL,
-  { signal, ports }: { readonly signal: AbortSignal; readonly ports: OutboundPorts },
-): BunFetchRequestInit {
+interface Sending {
+  readonly request: OutboundRequest;
+  readonly signal: AbortSignal;
+  readonly ports: OutboundPorts;
+}
+
+function initFor(url: URL, { request, signal, ports }: Sending): BunFetchRequestInit {
   const { certificateAuthorities: ca } = ports;
   const isName = isIP(url.hostname.replace(/^\[(.*)\]$/, "$1")) === 0;
   return {
-    headers: {
-      Accept: "application/json",
-      "Accept-Encoding": "identity",
-      Host: url.host,
-      "User-Agent": "stowage",
-    },
+    method: request.method,
+    headers: { ...request.headers, "Accept-Encoding": "identity", Host: url.host, "User-Agent": "stowage" },
+    ...(request.body === null ? {} : { body: request.body }),
     redirect: "manual",
     signal,
     // A connection to this address may not be used again under another name.
