@@ -356,3 +356,16 @@ test("no more than 64 keys are tried", async () => {
   const keys = [...Array(64).fill(attacker.verificationKey), issuer.verificationKey];
   expect(await verdict(await issuer.sign(CLAIMS), { keyOf: () => keys })).toBe("signature");
 });
+
+test("no character of a token can be another, be missing, or be there twice", async () => {
+  const token = await issuer.sign(CLAIMS);
+  const good: string[] = [];
+  for (let at = 0; at < token.length; at++) {
+    const [before, character, after] = [token.slice(0, at), token.charAt(at), token.slice(at + 1)];
+    const others = [character === "A" ? "B" : "A", "", `${character}${character}`, ".", "-"];
+    for (const other of others.filter((one) => one !== character)) {
+      if ((await verdict(`${before}${other}${after}`)) === "good") good.push(`${at}: ${other}`);
+    }
+  }
+  expect(good).toEqual([]);
+});

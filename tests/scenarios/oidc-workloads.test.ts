@@ -1,9 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how rules name claims
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { createFetchJson, lookupHost } from "@stowage/server/auth/outbound";
 import { WorkloadTrust, type WorkloadVerdict } from "@stowage/server/auth/workload";
 import { parseWorkloads } from "@stowage/server/auth/workload-document";
 import { OidcIssuer } from "../support/oidc-issuer.ts";
+import { WORKSPACE } from "../support/registry-process.ts";
 import { Signer } from "../support/signed-tokens.ts";
 import { GITHUB_CLAIMS, GITLAB_CLAIMS, KUBERNETES_CLAIMS } from "../support/workload-claims.ts";
 
@@ -241,12 +243,24 @@ test("one issuer may be trusted with several audiences, each for its own", async
   const trust = await trusting(
     { name: "one", issuer: issuer.url, rules: [rule("one/**")] },
     { name: "two", issuer: issuer.url, audience: "second", rules: [rule("two/**")] },
+    {
+      name: "three",
+      issuer: issuer.url,
+      audience: "third",
+      jwks: { keys: [stranger.publicJwk] },
+      rules: [rule("three/**")],
+    },
   );
   const claims = { ...GITHUB_CLAIMS, ...TIMES, iss: issuer.url };
   const given = async (aud: unknown) => answerOf(await trust.exchange(await signer.sign({ ...claims, aud })));
   expect(await given("registry.example.com")).toEqual([{ repositories: ["one/**"], may: ["pull", "push"] }]);
   expect(await given("second")).toEqual([{ repositories: ["two/**"], may: ["pull", "push"] }]);
-  expect(await given("third")).toBe("audience");
+  expect(await given("third")).toBe("signature");
+  expect(await given("fourth")).not.toBeArray();
+  const third = await stranger.sign({ ...claims, aud: "third" });
+  expect(answerOf(await trust.exchange(third))).toEqual([
+    { repositories: ["three/**"], may: ["pull", "push"] },
+  ]);
 });
 
 test("nobody is asked about a token of an issuer that is not trusted", async () => {
@@ -267,4 +281,13 @@ test("a caller's name is cut to 255 characters", async () => {
   const token = await signer.sign({ ...GITHUB_CLAIMS, ...TIMES, iss: issuer.url, sub: "s".repeat(1_000) });
   const verdict = await trust.exchange(token);
   expect(verdict.ok ? verdict.name : "").toBe(`workload:github:${"s".repeat(239)}`);
+});
+
+test("the example of the documentation is understood", async () => {
+  const page = await Bun.file(join(WORKSPACE, "docs/ci-without-secrets.md")).text();
+  const [, document = ""] = /```json\n([^`]*)```/.exec(page) ?? [];
+  expect(await parseWorkloads(JSON.parse(document))).toMatchObject({
+    ok: true,
+    workloads: [{ name: "github" }, { name: "gitlab" }, { name: "cluster" }],
+  });
 });

@@ -13,6 +13,12 @@ const OWNER_CLAIMS: ReadonlyMap<string, readonly string[]> = new Map([
     ],
   ],
   ["https://gitlab.com", ["project_path", "project_id", "namespace_path", "namespace_id", "sub"]],
+  ["https://agent.buildkite.com", ["organization_slug", "organization_id", "pipeline_id", "sub"]],
+  [
+    "https://app.terraform.io",
+    ["terraform_organization_id", "terraform_organization_name", "terraform_workspace_id", "sub"],
+  ],
+  ["https://accounts.google.com", ["sub", "email", "hd"]],
 ]);
 
 interface RuleClaims {

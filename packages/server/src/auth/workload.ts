@@ -20,17 +20,22 @@ export interface WorkloadGrant {
   readonly may: readonly string[];
 }
 
-export type WorkloadVerdict =
-  | {
-      readonly ok: true;
-      /** `workload:<trust>:<sub>`, cut to 255 characters. */
-      readonly name: string;
-      readonly issuer: string;
-      readonly grants: readonly WorkloadGrant[];
-      /** When the token ends, in milliseconds since 1970: nothing that is given for it should last longer. */
-      readonly expiresAt: number;
-    }
-  | { readonly ok: false; readonly reason: JwtRefusal | "unknown-issuer" | "too-old" | "no-rule" };
+export interface AdmittedWorkload {
+  readonly ok: true;
+  /** `workload:<trust>:<sub>`, cut to 255 characters. */
+  readonly name: string;
+  readonly issuer: string;
+  readonly grants: readonly WorkloadGrant[];
+  /** When the token ends, in milliseconds since 1970: nothing that is given for it should last longer. */
+  readonly expiresAt: number;
+}
+
+export interface RefusedWorkload {
+  readonly ok: false;
+  readonly reason: JwtRefusal | "unknown-issuer" | "too-old" | "no-rule";
+}
+
+export type WorkloadVerdict = AdmittedWorkload | RefusedWorkload;
 
 export interface WorkloadTrustOptions {
   readonly workloads: readonly Workload[];
@@ -67,12 +72,14 @@ export class WorkloadTrust {
     if (parsed === null) return { ok: false, reason: "malformed" };
     // Only chooses whom to ask; each of them then looks for its own name in what is signed.
     const candidates = this.#trusted.filter(({ workload }) => workload.issuer === parsed.payload.iss);
-    let verdict: WorkloadVerdict = { ok: false, reason: "unknown-issuer" };
+    let refusal: RefusedWorkload = { ok: false, reason: "unknown-issuer" };
     for (const candidate of candidates) {
-      verdict = await this.#judge(token, candidate);
-      if (verdict.ok || verdict.reason !== "audience") break;
+      const verdict = await this.#judge(token, candidate);
+      if (verdict.ok) return verdict;
+      // What the one says for whom the token is meant tells more than that the others are not meant.
+      if (refusal.reason === "unknown-issuer" || verdict.reason !== "audience") refusal = verdict;
     }
-    return verdict;
+    return refusal;
   }
 
   async #judge(token: string, { workload, keysOf }: Trusted): Promise<WorkloadVerdict> {
