@@ -1,10 +1,14 @@
+import { RegistryError } from "@stowage/oci/errors";
 import type { DocumentMetadata } from "../metadata/metadata.ts";
 import type { AccessDocument } from "./access-document.ts";
 import type { Identity } from "./caller.ts";
-import { compileGrants, type Grant, type Grants } from "./grants.ts";
+import { compileGrants, type Grants } from "./grants.ts";
 
 /** Name of the document in the metadata store. */
 const DOCUMENT = "access";
+
+/** Characters of a mark. */
+const MARK_LENGTH = 32;
 
 /** Group of everybody in the htpasswd file. */
 export const HTPASSWD_GROUP = "group:htpasswd";
@@ -18,12 +22,24 @@ export const DEFAULT_ACCESS: AccessDocument = {
   rules: [{ who: [HTPASSWD_GROUP], repositories: ["**"], may: ["maintainer"] }],
 };
 
+/** A rule of the document. */
+export type AccessRule = AccessDocument["rules"][number];
+
 interface Compiled {
   readonly json: string | null;
   readonly document: AccessDocument;
-  readonly byPrincipal: ReadonlyMap<string, Grants>;
+  readonly byPrincipal: ReadonlyMap<string, readonly Grants[]>;
+  /** Where the grants of a caller come from. */
+  readonly rules: ReadonlyMap<Grants, AccessRule>;
   /** Groups of a member. */
   readonly groupsOf: ReadonlyMap<string, readonly string[]>;
+}
+
+/** The document, and the mark of its present state. */
+export interface AccessVersion {
+  readonly document: AccessDocument;
+  /** Another document has another one. */
+  readonly mark: string;
 }
 
 /** The access rules in force. */
@@ -39,12 +55,37 @@ export class AccessRules {
     return (await this.#current()).document;
   }
 
+  async version(): Promise<AccessVersion> {
+    const { document, json } = await this.#current();
+    return { document, mark: markOf(json) };
+  }
+
   /** @throws RegistryError REQUEST_INVALID with every problem of the document */
-  async set(by: Identity, document: unknown): Promise<AccessDocument> {
-    const { parseAccess } = await import("./access-document.ts");
-    const access = parseAccess(document);
-    await this.#documents.put(DOCUMENT, JSON.stringify(access), by.name);
-    return access;
+  async set(by: Identity, document: unknown): Promise<AccessVersion> {
+    const { access, json } = await read(document);
+    await this.#documents.put(DOCUMENT, json, by.name);
+    return { document: access, mark: markOf(json) };
+  }
+
+  /**
+   * Like `set`, if nobody has set another one since the state with that mark.
+   * @throws RegistryError REQUEST_INVALID, CONFLICT
+   */
+  async replace(by: Identity, document: unknown, mark: string): Promise<AccessVersion> {
+    const { access, json } = await read(document);
+    const before = await this.#documents.find(DOCUMENT);
+    const isFresh = markOf(before) === mark;
+    if (!isFresh || !(await this.#documents.replace({ name: DOCUMENT, json, by: by.name }, before))) {
+      throw new RegistryError("CONFLICT", {
+        message: "somebody has changed the access rules meanwhile; read them again",
+      });
+    }
+    return { document: access, mark: markOf(json) };
+  }
+
+  /** The rule in force that gives these grants of a caller; null: none, they are the account's own. */
+  async ruleOf(grants: Grants): Promise<AccessRule | null> {
+    return (await this.#current()).rules.get(grants) ?? null;
   }
 
   /** The principals with the groups that they are in, and what the rules give them. */
@@ -53,7 +94,9 @@ export class AccessRules {
   ): Promise<{ readonly principals: readonly string[]; readonly grants: readonly Grants[] }> {
     const { byPrincipal, groupsOf } = await this.#current();
     const all = [...principals, ...principals.flatMap((principal) => groupsOf.get(principal) ?? [])];
-    return { principals: all, grants: all.flatMap((principal) => byPrincipal.get(principal) ?? []) };
+    const grants = all.flatMap((principal) => byPrincipal.get(principal) ?? []);
+    // A rule may name somebody twice, as one of a group and by name.
+    return { principals: all, grants: grants.length > 1 ? [...new Set(grants)] : grants };
   }
 
   /** Asked at every request, so each text is compiled once. */
@@ -67,15 +110,36 @@ export class AccessRules {
   }
 }
 
+/** Each rule is compiled once, however many it is for. */
 function compile(json: string | null, document: AccessDocument): Compiled {
-  const grants = new Map<string, Grant[]>();
-  for (const { who, ...grant } of document.rules) {
-    for (const principal of who) grants.set(principal, [...(grants.get(principal) ?? []), grant]);
+  const rules = new Map(document.rules.map((rule) => [compileGrants([rule]), rule]));
+  const byPrincipal = new Map<string, Grants[]>();
+  for (const [grants, { who }] of rules) {
+    for (const principal of who) append(byPrincipal, principal, grants);
   }
   const groupsOf = new Map<string, string[]>();
   for (const [group, members] of Object.entries(document.groups)) {
-    for (const member of members) groupsOf.set(member, [...(groupsOf.get(member) ?? []), `group:${group}`]);
+    for (const member of members) append(groupsOf, member, `group:${group}`);
   }
-  const byPrincipal = new Map([...grants].map(([principal, given]) => [principal, compileGrants(given)]));
-  return { json, document, byPrincipal, groupsOf };
+  return { json, document, byPrincipal, rules, groupsOf };
+}
+
+function append<T>(lists: Map<string, T[]>, key: string, value: T): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
+}
+
+/** @throws RegistryError REQUEST_INVALID with every problem of the document */
+async function read(document: unknown): Promise<{ readonly access: AccessDocument; readonly json: string }> {
+  const { parseAccess } = await import("./access-document.ts");
+  const access = parseAccess(document);
+  return { access, json: JSON.stringify(access) };
+}
+
+function markOf(json: string | null): string {
+  return new Bun.CryptoHasher("sha256")
+    .update(json ?? "")
+    .digest("hex")
+    .slice(0, MARK_LENGTH);
 }

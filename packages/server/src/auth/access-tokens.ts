@@ -1,9 +1,16 @@
-import type { AccessToken, StoredGrant, TokenKind, TokenMetadata } from "../metadata/metadata.ts";
+import { RegistryError } from "@stowage/oci/errors";
+import {
+  type AccessToken,
+  PERSONAL_TOKENS_MAX,
+  type StoredGrant,
+  type TokenKind,
+  type TokenMetadata,
+} from "../metadata/metadata.ts";
 import { createSecret } from "./secrets.ts";
 import { REFRESH_LIFETIME_MS } from "./token-uses.ts";
 
 /** Longest label, in characters. */
-const LABEL_LENGTH_MAX = 100;
+export const LABEL_LENGTH_MAX = 100;
 
 export interface NewToken {
   readonly kind: TokenKind;
@@ -30,11 +37,17 @@ export class AccessTokens {
     this.#now = now;
   }
 
+  /** @throws RegistryError CONFLICT when the account has PERSONAL_TOKENS_MAX personal tokens */
   async create({ label, ...wanted }: NewToken): Promise<MadeToken> {
     const { id, text, secretHash } = createSecret();
     // Some clients call themselves whatever they like.
     const readable = label.replace(/[^\x20-\x7e]/g, "").slice(0, LABEL_LENGTH_MAX);
     const token = await this.#tokens.create({ ...wanted, id, secretHash, label: readable });
+    if (token === null) {
+      throw new RegistryError("CONFLICT", {
+        message: `"${wanted.account}" has ${PERSONAL_TOKENS_MAX} tokens, which is the most; revoke one first`,
+      });
+    }
     return { token, secret: text };
   }
 

@@ -10,15 +10,19 @@ import { Passwords } from "./passwords.ts";
 import { TokenIssuer } from "./token-issuer.ts";
 import { TokenUses } from "./token-uses.ts";
 
-/** Everything that says who asks and what they may do. A registry without authentication has none of it. */
-export interface Auth {
-  readonly authenticator: Authenticator;
+/** Who there is, and what they may do. There is one also where nobody has to sign in: it is prepared before. */
+export interface Directory {
   readonly accounts: Accounts;
   readonly rules: AccessRules;
   readonly passwords: Passwords;
   readonly keys: KeyRing;
-  readonly issuer: TokenIssuer;
   readonly tokens: AccessTokens;
+}
+
+/** Everything that says who asks and what they may do. A registry without authentication has none of it. */
+export interface Auth extends Directory {
+  readonly authenticator: Authenticator;
+  readonly issuer: TokenIssuer;
   readonly uses: TokenUses;
   /** Where clients get tokens when another server issues them; null: here. */
   readonly external: ExternalServer | null;
@@ -31,16 +35,9 @@ export interface ExternalServer {
   readonly tokens: ForeignTokens;
 }
 
-export interface AuthOptions {
+export interface DirectoryOptions {
   readonly metadata: Pick<Metadata, "accounts" | "documents" | "keys" | "tokens">;
-  /** `service` of the token protocol, and issuer and audience of our tokens. */
-  readonly service: string;
-  /** Life of a registry token, in seconds. */
-  readonly tokenSeconds: number;
   readonly htpasswd: HtpasswdFile | null;
-  readonly external: ExternalServer | null;
-  readonly workloads: ForeignTokens | null;
-  readonly gate: SignInGate;
   /** Passwords that are checked at the same time. */
   readonly passwordChecksMax: number;
   /** Milliseconds since 1970. */
@@ -49,13 +46,33 @@ export interface AuthOptions {
   readonly monotonic: () => number;
 }
 
-export function createAuth(options: AuthOptions): Auth {
-  const { metadata, now, monotonic, htpasswd, external, workloads, gate } = options;
-  const keyedHash = new KeyedHash();
+export interface AuthOptions extends DirectoryOptions {
+  /** `service` of the token protocol, and issuer and audience of our tokens. */
+  readonly service: string;
+  /** Life of a registry token, in seconds. */
+  readonly tokenSeconds: number;
+  readonly external: ExternalServer | null;
+  readonly workloads: ForeignTokens | null;
+  readonly gate: SignInGate;
+}
+
+export function createDirectory(options: DirectoryOptions, keyedHash = new KeyedHash()): Directory {
+  const { metadata, now, monotonic, htpasswd } = options;
   const rules = new AccessRules(metadata.documents);
-  const accounts = new Accounts({ accounts: metadata.accounts, htpasswd, rules, now });
-  const passwords = new Passwords({ concurrencyMax: options.passwordChecksMax, keyedHash, monotonic });
-  const keys = new KeyRing({ keys: metadata.keys, now });
+  return {
+    rules,
+    accounts: new Accounts({ accounts: metadata.accounts, htpasswd, rules, now }),
+    passwords: new Passwords({ concurrencyMax: options.passwordChecksMax, keyedHash, monotonic }),
+    keys: new KeyRing({ keys: metadata.keys, now }),
+    tokens: new AccessTokens(metadata.tokens, now),
+  };
+}
+
+export function createAuth(options: AuthOptions): Auth {
+  const { metadata, now, external, workloads, gate } = options;
+  const keyedHash = new KeyedHash();
+  const directory = createDirectory(options, keyedHash);
+  const { accounts, passwords, keys } = directory;
   const { service, tokenSeconds: lifetimeSeconds } = options;
   const issuer = new TokenIssuer({ keys, keyedHash, service, lifetimeSeconds, now });
   const uses = new TokenUses(metadata.tokens, now);
@@ -70,6 +87,5 @@ export function createAuth(options: AuthOptions): Auth {
     gate,
     now,
   });
-  const tokens = new AccessTokens(metadata.tokens, now);
-  return { authenticator, accounts, rules, passwords, keys, issuer, tokens, uses, external };
+  return { ...directory, authenticator, issuer, uses, external };
 }

@@ -59,6 +59,10 @@ export interface AccountMetadata {
   update(name: string, changes: AccountChanges): Promise<Account | null>;
   /** With everything that it signs in with. False when there is none. */
   remove(name: string): Promise<boolean>;
+  /** Like `update`, unless afterwards no user were an administrator for good. */
+  updateKeepingAdmin(name: string, changes: AccountChanges): Promise<Account | null | "last-administrator">;
+  /** Like `remove`, unless afterwards no user were an administrator for good. */
+  removeKeepingAdmin(name: string): Promise<boolean | "last-administrator">;
 }
 
 /**
@@ -66,6 +70,9 @@ export interface AccountMetadata {
  * `session`: a browser's.
  */
 export type TokenKind = "personal" | "refresh" | "session";
+
+/** Personal tokens that an account, or a robot, has at the same time. */
+export const PERSONAL_TOKENS_MAX = 100;
 
 export interface AccessToken {
   /** Public part: names the token in lists and in the audit trail. */
@@ -87,7 +94,8 @@ export interface AccessToken {
 export interface TokenMetadata {
   /** Cheap until the next commit; expired ones are found too. */
   find(id: string): Promise<AccessToken | null>;
-  create(token: Omit<AccessToken, "createdAt" | "usedAt">): Promise<AccessToken>;
+  /** Null when the account has PERSONAL_TOKENS_MAX of them; of the other kinds the longest unused makes room. */
+  create(token: Omit<AccessToken, "createdAt" | "usedAt">): Promise<AccessToken | null>;
   list(query: {
     readonly account: string | null;
     readonly kinds: readonly TokenKind[];
@@ -97,6 +105,8 @@ export interface TokenMetadata {
   }): Promise<readonly AccessToken[]>;
   /** False when there is none (of that account, if one is named). */
   revoke(id: string, account: string | null): Promise<boolean>;
+  /** Ends the other personal tokens of the token's account then, if they do not end sooner. */
+  endOthers(id: string, at: number): Promise<void>;
   /** Notes when tokens were used, and puts the end of those off that have one to put off. */
   noteUse(uses: readonly TokenUse[]): Promise<void>;
   /** Forgets at most `max` tokens that have ended; how many. */

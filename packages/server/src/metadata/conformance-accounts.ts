@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { AccessToken, NewAccount } from "./accounts.ts";
+import { type AccessToken, type NewAccount, PERSONAL_TOKENS_MAX } from "./accounts.ts";
 import type { MetadataUnderTest } from "./conformance-content.ts";
 
 function accountNamed(name: string, extra: Partial<NewAccount> = {}): NewAccount {
@@ -82,6 +82,30 @@ function testAccountUnits(get: () => MetadataUnderTest): void {
     expect(await accounts.find("alice")).toMatchObject({ disabledAt: null, groups: ["g"] });
   });
 
+  test("the last administrator stays one, also when two of them leave at once", async () => {
+    const { accounts } = get().metadata;
+    await accounts.create(accountNamed("a", { isAdmin: true }), ANY);
+    await accounts.create(accountNamed("b", { isAdmin: true }), ANY);
+    await accounts.create(accountNamed("soon", { isAdmin: true, expiresAt: 2_000_000 }), ANY);
+    await accounts.create(accountNamed("oidc:x", { isAdmin: true, kind: "person" }), ANY);
+    const demoted = { isAdmin: false };
+    const both = [accounts.updateKeepingAdmin("a", demoted), accounts.removeKeepingAdmin("b")];
+    expect(await Promise.all(both)).toEqual([
+      expect.objectContaining({ name: "a", isAdmin: false }),
+      "last-administrator",
+    ]);
+    for (const changes of [demoted, { isDisabled: true }, { expiresAt: 5 }]) {
+      expect(await accounts.updateKeepingAdmin("b", changes)).toBe("last-administrator");
+    }
+    expect(await accounts.updateKeepingAdmin("b", { description: "x", expiresAt: null })).toMatchObject({
+      isAdmin: true,
+      description: "x",
+    });
+    expect(await accounts.updateKeepingAdmin("nobody", demoted)).toBeNull();
+    expect(await accounts.removeKeepingAdmin("nobody")).toBe(false);
+    expect(await accounts.removeKeepingAdmin("soon")).toBe(true);
+  });
+
   test("accounts are listed by name, in pages and by kind", async () => {
     const { accounts } = get().metadata;
     for (const name of ["b", "a", "c"]) await accounts.create(accountNamed(name), ANY);
@@ -96,6 +120,38 @@ function testAccountUnits(get: () => MetadataUnderTest): void {
 }
 
 function testTokens(get: () => MetadataUnderTest): void {
+  test("an account has a hundred personal tokens, those that have ended not counted", async () => {
+    const { tokens } = get().metadata;
+    const create = (id: string, extra: Partial<AccessToken> = {}) =>
+      tokens.create(tokenOf("alice", id, extra));
+    await create("ended", { expiresAt: 5 });
+    for (let at = 0; at < PERSONAL_TOKENS_MAX; at++) expect(await create(`t${at}`)).not.toBeNull();
+    expect(await create("more")).toBeNull();
+    expect(await tokens.find("more")).toBeNull();
+    expect(await create("refresh", { kind: "refresh" })).not.toBeNull();
+    expect(await tokens.create(tokenOf("bob", "bobs"))).not.toBeNull();
+    await tokens.revoke("t7", null);
+    expect(await create("more")).not.toBeNull();
+  });
+
+  test("a new token ends the others of its account, and no later than they would", async () => {
+    const { tokens } = get().metadata;
+    for (const token of [
+      tokenOf("alice", "new"),
+      tokenOf("alice", "old"),
+      tokenOf("alice", "sooner", { expiresAt: 5 }),
+      tokenOf("alice", "login", { kind: "refresh", expiresAt: 9 }),
+      tokenOf("bob", "other"),
+    ]) {
+      await tokens.create(token);
+    }
+    await tokens.endOthers("new", 8);
+    const ends = ["new", "old", "sooner", "login", "other"].map(
+      async (id) => (await tokens.find(id))?.expiresAt,
+    );
+    expect(await Promise.all(ends)).toEqual([null, 8, 5, 9, null]);
+  });
+
   test("a token is found by its id until it is revoked, by its owner or by anybody", async () => {
     const { tokens } = get().metadata;
     const limit = [{ repositories: ["a"], may: ["pull"] }];

@@ -35,6 +35,15 @@ function testDocuments(get: () => Metadata): void {
     expect(await documents.find("policies")).toBe('{"a":2}');
     expect(await documents.find("others")).toBeNull();
   });
+
+  test("of two who replace the same document, one does", async () => {
+    const { documents } = get();
+    const replace = (json: string, before: string | null) =>
+      documents.replace({ name: "policies", json, by: null }, before);
+    expect(await Promise.all([replace("1", null), replace("2", null)])).toEqual([true, false]);
+    expect(await Promise.all([replace("3", "1"), replace("4", "1")])).toEqual([true, false]);
+    expect(await documents.find("policies")).toBe("3");
+  });
 }
 
 async function pulledAt(metadata: Metadata, tag: Tag): Promise<number | null | undefined> {

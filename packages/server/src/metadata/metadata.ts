@@ -13,6 +13,7 @@ import type { QuotaMetadata } from "./quotas.ts";
 
 export type * from "./accounts.ts";
 export type * from "./audit.ts";
+export { PERSONAL_TOKENS_MAX } from "./accounts.ts";
 export type * from "./inventory.ts";
 export * from "./quotas.ts";
 
@@ -453,6 +454,11 @@ export interface DocumentMetadata {
   /** The JSON text of a document, or null. */
   find(name: string): Promise<string | null>;
   put(name: string, json: string, by: string | null): Promise<void>;
+  /** Like `put`, if the document is still what it was: `before`, null for none. */
+  replace(
+    document: { readonly name: string; readonly json: string; readonly by: string | null },
+    before: string | null,
+  ): Promise<boolean>;
 }
 
 export interface RetentionMetadata {

@@ -1,4 +1,11 @@
-import type { AccessToken, SigningKey, StoredGrant, TokenKind, TokenUse } from "../accounts.ts";
+import {
+  type AccessToken,
+  PERSONAL_TOKENS_MAX,
+  type SigningKey,
+  type StoredGrant,
+  type TokenKind,
+  type TokenUse,
+} from "../accounts.ts";
 import { all, first, now, repeat, touched, type Unit } from "./statement.ts";
 
 /** Refresh tokens, and sessions, of one account: each sign-in makes one, and the longest unused goes for it. */
@@ -35,8 +42,9 @@ export function* findToken(id: string): Unit<AccessToken | null> {
   return row === null ? null : toToken(row);
 }
 
-export function* createToken(token: Omit<AccessToken, "createdAt" | "usedAt">): Unit<AccessToken> {
+export function* createToken(token: Omit<AccessToken, "createdAt" | "usedAt">): Unit<AccessToken | null> {
   const createdAt = yield* now();
+  if (token.kind === "personal" && (yield* hasTokensEnough(token.account, createdAt))) return null;
   yield* all(
     `INSERT INTO access_tokens (id, kind, account, label, secret_hash, limit_json, created_at, expires_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -61,6 +69,28 @@ export function* createToken(token: Omit<AccessToken, "createdAt" | "usedAt">): 
     );
   }
   return { ...token, createdAt, usedAt: null };
+}
+
+function* hasTokensEnough(account: string, now: number): Unit<boolean> {
+  const last = yield* first(
+    `SELECT 1 FROM access_tokens
+      WHERE account = ? AND kind = 'personal' AND (expires_at IS NULL OR expires_at > ?) LIMIT 1 OFFSET ?`,
+    account,
+    now,
+    PERSONAL_TOKENS_MAX - 1,
+  );
+  return last !== null;
+}
+
+export function* endOtherTokens(id: string, at: number): Unit<void> {
+  yield* all(
+    `UPDATE access_tokens SET expires_at = MIN(COALESCE(expires_at, ?), ?)
+      WHERE id <> ? AND kind = 'personal' AND account = (SELECT account FROM access_tokens WHERE id = ?)`,
+    at,
+    at,
+    id,
+    id,
+  );
 }
 
 export function* listTokens(query: {

@@ -95,6 +95,29 @@ export function* updateAccount(name: string, changes: AccountChanges): Unit<Acco
   return yield* findAccount(name);
 }
 
+/** Whether the account is the only user who is an administrator for good: enabled, and without an end. */
+function* isLastAdmin(name: string): Unit<boolean> {
+  const rows = yield* all<{ name: string }>(
+    `SELECT name FROM accounts
+      WHERE is_admin = 1 AND kind = 'user' AND disabled_at IS NULL AND expires_at IS NULL LIMIT 2`,
+  );
+  return rows.length === 1 && rows[0]?.name === name;
+}
+
+export function* updateKeepingAdmin(
+  name: string,
+  changes: AccountChanges,
+): Unit<Account | null | "last-administrator"> {
+  const { isAdmin, isDisabled, expiresAt } = changes;
+  const endsIt = isAdmin === false || isDisabled === true || (expiresAt ?? null) !== null;
+  if (endsIt && (yield* isLastAdmin(name))) return "last-administrator";
+  return yield* updateAccount(name, changes);
+}
+
+export function* removeKeepingAdmin(name: string): Unit<boolean | "last-administrator"> {
+  return (yield* isLastAdmin(name)) ? "last-administrator" : yield* removeAccount(name);
+}
+
 export function* removeAccount(name: string): Unit<boolean> {
   yield* all("DELETE FROM access_tokens WHERE account = ?", name);
   return yield* touched("DELETE FROM accounts WHERE name = ? RETURNING 1", name);

@@ -16,3 +16,12 @@ export function* putDocument(name: string, json: string, by: string | null): Uni
     by,
   );
 }
+
+export function* replaceDocument(
+  { name, json, by }: { readonly name: string; readonly json: string; readonly by: string | null },
+  before: string | null,
+): Unit<boolean> {
+  if ((yield* findDocument(name)) !== before) return false;
+  yield* putDocument(name, json, by);
+  return true;
+}

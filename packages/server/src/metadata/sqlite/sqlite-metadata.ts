@@ -192,6 +192,7 @@ function bindAccounts(
       // Asked at every push of a manifest, and of every caller.
       find: async (name) => database.readCached(`document ${name}`, () => documents.findDocument(name)),
       put: (name, json, by) => database.write(() => documents.putDocument(name, json, by)),
+      replace: (document, before) => database.write(() => documents.replaceDocument(document, before)),
     },
     accounts: {
       find: async (name) => database.readCached(`account ${name}`, () => accounts.findAccount(name)),
@@ -200,12 +201,15 @@ function bindAccounts(
       create: (account, options) => database.write(() => accounts.createAccount(account, options)),
       update: (name, changes) => database.write(() => accounts.updateAccount(name, changes)),
       remove: (name) => database.write(() => accounts.removeAccount(name)),
+      updateKeepingAdmin: (name, changes) => database.write(() => accounts.updateKeepingAdmin(name, changes)),
+      removeKeepingAdmin: (name) => database.write(() => accounts.removeKeepingAdmin(name)),
     },
     tokens: {
       find: async (id) => database.readCached(`token ${id}`, () => tokens.findToken(id)),
       create: (token) => database.write(() => tokens.createToken(token)),
       list: async (query) => database.read(tokens.listTokens(query)),
       revoke: (id, account) => database.write(() => tokens.revokeToken(id, account)),
+      endOthers: (id, at) => database.write(() => tokens.endOtherTokens(id, at)),
       noteUse: (uses) => database.write(() => tokens.noteTokenUse(uses)),
       expire: (max) => database.write(() => tokens.expireTokens(max)),
     },
