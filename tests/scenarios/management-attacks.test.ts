@@ -51,6 +51,33 @@ const ROUTES = [
   "GET /quotas/{namespace}",
   "PUT /quotas/{namespace}",
   "DELETE /quotas/{namespace}",
+  "GET /whoami",
+  "PUT /self/password",
+  "GET /self/tokens",
+  "POST /self/tokens",
+  "DELETE /self/tokens/{id}",
+  "GET /users",
+  "POST /users",
+  "GET /users/{user}",
+  "PUT /users/{user}",
+  "DELETE /users/{user}",
+  "PUT /users/{user}/password",
+  "GET /users/{user}/tokens",
+  "DELETE /users/{user}/tokens/{id}",
+  "GET /robots",
+  "POST /robots",
+  "GET /robots/{robot}",
+  "PUT /robots/{robot}",
+  "DELETE /robots/{robot}",
+  "GET /robots/{robot}/tokens",
+  "POST /robots/{robot}/tokens",
+  "POST /robots/{robot}/rotate",
+  "DELETE /robots/{robot}/tokens/{id}",
+  "GET /access",
+  "PUT /access",
+  "GET /access/check",
+  "GET /keys",
+  "POST /keys/rotate",
 ];
 
 async function readDocument(app: TestApp): Promise<OpenApi> {
@@ -63,6 +90,8 @@ const VALUES: Readonly<Record<string, string>> = {
   tag: "v1",
   digest: D,
   id: "1",
+  user: "alice",
+  robot: "ci",
 };
 
 /** Every operation of the document as a request. */
@@ -104,7 +133,7 @@ test("the OpenAPI document has every route, and every reference in it leads some
 });
 
 test("every route is in the document", async () => {
-  await using app = new TestApp();
+  await using app = new TestApp({ authorize: () => true });
   const known = new Set((await requests(app)).map(({ method, path }) => `${method} ${path}`));
   for (const path of new Set((await requests(app)).map((one) => one.path))) {
     const response = await app.request("PATCH", path);
@@ -117,6 +146,11 @@ test("every route is in the document", async () => {
 /** What each route asks for, where it is not administration of the registry. */
 const ACTIONS: Readonly<Record<string, string>> = {
   "GET /api/v1/openapi.json": "base null",
+  "GET /api/v1/whoami": "base null",
+  "PUT /api/v1/self/password": "self null",
+  "GET /api/v1/self/tokens": "self null",
+  "POST /api/v1/self/tokens": "self null",
+  "DELETE /api/v1/self/tokens/{id}": "self null",
   "GET /api/v1/repositories": "catalog null",
   "GET /api/v1/repositories/{name}": "pull t/r",
   "DELETE /api/v1/repositories/{name}": "admin t/r",
@@ -150,12 +184,12 @@ test("every route asks for its action on the repository that it concerns, and no
   }
 });
 
-test("a read-only registry refuses every change and answers every question", async () => {
+test("a read-only registry refuses every change of what it holds and answers every question", async () => {
   await using app = new TestApp({ readOnly: true });
   for (const { method, path } of await requests(app)) {
     const response = await app.request(method, path, { headers: JSON_BODY });
     if (method === "GET") expect([path, response.status < 405]).toEqual([path, true]);
-    else if (path.includes("/holds")) expect(response.status).not.toBe(405);
+    else if (/\/(?:holds|self|users|robots|access|keys)\b/.test(path)) expect(response.status).not.toBe(405);
     else expect([path, response.status, await errorCode(response)]).toEqual([path, 405, "UNSUPPORTED"]);
   }
 });

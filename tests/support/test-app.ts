@@ -1,4 +1,5 @@
-import { type Auth, type AuthOptions, createAuth } from "@stowage/server/auth/auth";
+import { Administration } from "@stowage/server/auth/administration";
+import { type Auth, type AuthOptions, createAuth, createDirectory } from "@stowage/server/auth/auth";
 import { type Authorize, authorize } from "@stowage/server/auth/authorize";
 import type { BlobStore } from "@stowage/server/blobstore/blob-store";
 import { MemoryBlobStore } from "@stowage/server/blobstore/memory";
@@ -45,6 +46,7 @@ export class TestApp implements AsyncDisposable {
   readonly store: BlobStore;
   readonly registry: Registry;
   readonly auth: Auth | null;
+  readonly administration: Administration;
   /** Milliseconds that are added to the clock. */
   clockAhead = 0;
   /** Milliseconds that are added to the clock of the metadata alone, as when somebody sets it. */
@@ -73,11 +75,16 @@ export class TestApp implements AsyncDisposable {
     const write = (lines: string) => {
       this.#lines += lines;
     };
+    const { accounts, tokens } = this.metadata;
+    const open = { metadata: this.metadata, htpasswd: null, passwordChecksMax: 2, now, monotonic };
+    const directory = this.auth ?? createDirectory(open);
+    this.administration = new Administration({ directory, accounts, tokens, now });
     this.#log = createLog({ level: "debug", format: "json", write, now });
     const { metadata, store } = this;
     this.registry = createRegistry({ metadata, store, rules, log: this.#log, now, monotonic });
     this.#app = createApp({
       registry: this.registry,
+      administration: this.administration,
       auth: this.auth,
       authorize: options.authorize ?? authorize,
       publicUrl: options.publicUrl ?? null,

@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   UNAUTHORIZED: { status: 401, message: "authentication required" },
   UNSUPPORTED: { status: 405, message: "the operation is unsupported" },
 
+  ACCOUNT_UNKNOWN: { status: 404, message: "account unknown" },
   BLOB_IN_USE: { status: 405, message: "blob is referenced by a manifest of this repository" },
   CONFLICT: { status: 409, message: "the state of the registry does not allow it" },
   DELETION_UNKNOWN: { status: 404, message: "deletion unknown, or it cannot be undone any more" },
@@ -37,6 +38,7 @@ export const ERROR_CODES = {
   ROUTE_UNKNOWN: { status: 404, message: "no such endpoint" },
   STORAGE_FULL: { status: 507, message: "the registry has no storage space left" },
   TAG_IMMUTABLE: { status: 409, message: "tag is immutable" },
+  TOKEN_UNKNOWN: { status: 404, message: "token unknown" },
   UNAVAILABLE: { status: 503, message: "the registry is not able to answer now" },
 } as const satisfies Record<string, { status: number; message: string }>;
 

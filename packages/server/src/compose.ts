@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Auth, createAuth } from "./auth/auth.ts";
+import { Administration } from "./auth/administration.ts";
+import { type Auth, createAuth, createDirectory } from "./auth/auth.ts";
 import { authorize } from "./auth/authorize.ts";
 import { createFirstAdmin } from "./auth/first-admin.ts";
 import { HtpasswdFile } from "./auth/htpasswd.ts";
@@ -99,6 +100,7 @@ export async function compose(options: ComposeOptions): Promise<System> {
   const limits = composeLimits(settings.limits);
   const app = createApp({
     registry,
+    administration: composeAdministration(auth, metadata),
     auth,
     authorize,
     log,
@@ -110,6 +112,24 @@ export async function compose(options: ComposeOptions): Promise<System> {
   });
   const running = started.move();
   return { app, firstPassword, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Without authentication accounts can be prepared for it. */
+function composeAdministration(auth: Auth | null, metadata: Metadata): Administration {
+  const options = {
+    metadata,
+    htpasswd: null,
+    passwordChecksMax: passwordChecksMax(),
+    now: Date.now,
+    monotonic: () => performance.now(),
+  };
+  const { accounts, tokens } = metadata;
+  return new Administration({ directory: auth ?? createDirectory(options), accounts, tokens, now: Date.now });
+}
+
+/** A check takes a core, and others want one as well. */
+function passwordChecksMax(): number {
+  return Math.max(1, Math.floor(navigator.hardwareConcurrency / 2));
 }
 
 /** Ways in, and what they lead to. @throws Error when a file of it cannot be used */
@@ -128,7 +148,7 @@ async function composeAuth(
     external: null,
     workloads: null,
     gate: new LoginThrottle({ monotonic, wakeAfter, seed: randomSeed() }),
-    passwordChecksMax: Math.max(1, Math.floor(navigator.hardwareConcurrency / 2)),
+    passwordChecksMax: passwordChecksMax(),
     now: Date.now,
     monotonic,
   });

@@ -17,7 +17,7 @@ const PRINCIPAL = /^(?:user|robot|group|oidc|certificate|workload):[^\s\p{Cc}]{1
 
 export const PRINCIPAL_WANTED = `${EVERYBODY}, ${SIGNED_IN}, user:NAME, robot:NAME, group:NAME, oidc:NAME, certificate:NAME or workload:NAME`;
 
-const Principal = z
+export const Principal = z
   .string()
   .refine(
     (text) => text === EVERYBODY || text === SIGNED_IN || PRINCIPAL.test(text),

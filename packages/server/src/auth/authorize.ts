@@ -31,8 +31,8 @@ export const authorize: Authorize = ({ caller, action, repository }) => {
     default:
       return (
         isScopeEnough(caller, action, repository) &&
-        (caller.limit === null || holds(caller.limit, action, repository)) &&
-        (caller.isAdmin || caller.grants.some((grants) => holds(grants, action, repository)))
+        (caller.limit === null || rightsHold(caller.limit, action, repository)) &&
+        (caller.isAdmin || caller.grants.some((grants) => rightsHold(grants, action, repository)))
       );
   }
 };
@@ -49,7 +49,8 @@ function mayListSomething({ isAdmin, grants, limit }: Caller): boolean {
   return isAdmin || grants.some((given) => given.allowsAnywhere("pull"));
 }
 
-function holds(grants: Grants, right: Right, repository: RepositoryName | null): boolean {
+/** Whether grants give a right on a repository; null: on every one. */
+export function rightsHold(grants: Grants, right: Right, repository: RepositoryName | null): boolean {
   return repository === null ? grants.allowsEverywhere(right) : grants.allows(right, repository);
 }
 

@@ -1,6 +1,7 @@
 import { type ErrorEntry, RegistryError } from "@stowage/oci/errors";
 import { quote } from "@stowage/oci/reference";
 import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repository-name";
+import type { Administration } from "../auth/administration.ts";
 import type { Caller } from "../auth/caller.ts";
 import { describeError, type Log } from "../observe/log.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -19,6 +20,7 @@ import { type Route, V2_ROUTES } from "./v2/routes.ts";
 
 export interface AppOptions extends Door {
   readonly registry: Registry;
+  readonly administration: Administration;
   readonly log: Log;
   readonly isDraining: () => boolean;
   /** Proxies whose word about the client's address counts; null: none. */
@@ -32,7 +34,7 @@ const matcher = createMatcher(V2_ROUTES);
 
 /** The only door: every request is identified, matched, parsed, authorized, handled, answered and logged here. */
 export function createApp(options: AppOptions): App {
-  const { registry, authorize, auth, log, trustedProxies } = options;
+  const { registry, administration, authorize, auth, log, trustedProxies } = options;
   const reportFailure = (error: unknown) =>
     log.error("background work failed", { error: describeError(error) });
   return async (request, connection) => {
@@ -50,6 +52,7 @@ export function createApp(options: AppOptions): App {
       connection,
       origin,
       registry,
+      administration,
       authorize,
       auth,
       query,

@@ -1,4 +1,5 @@
 import type { RepositoryName } from "@stowage/oci/repository-name";
+import type { Administration } from "../auth/administration.ts";
 import type { Auth } from "../auth/auth.ts";
 import type { Certificate } from "../auth/authenticate.ts";
 import type { Authorize } from "../auth/authorize.ts";
@@ -39,6 +40,8 @@ export interface Exchange {
   /** Null: no authentication. */
   readonly auth: Auth | null;
   readonly registry: Registry;
+  /** Accounts, robots and tokens; there also without authentication. */
+  readonly administration: Administration;
   readonly authorize: Authorize;
   readonly caller: Caller;
   readonly query: URLSearchParams;

@@ -4,19 +4,26 @@ import { Hono } from "hono";
 import { readBody } from "../body.ts";
 import type { Api, ApiEnv, ApiRequest } from "./api-request.ts";
 import { addAuditRoutes } from "./audit.ts";
+import { addAccessRoutes } from "./access.ts";
 import { addBlobRoutes } from "./blobs.ts";
 import { addDeletionRoutes } from "./deletions.ts";
 import { addGarbageRoutes } from "./garbage.ts";
+import { addKeyRoutes } from "./keys.ts";
 import { addManifestRoutes } from "./manifests.ts";
 import { addNamespaceRoutes } from "./namespaces.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addRepositoryRoutes } from "./repositories.ts";
+import { addRobotRoutes } from "./robots.ts";
 import { requireSameSite } from "./same-site.ts";
 import { addPolicyRoutes } from "./policies.ts";
 import { addQuotaRoutes } from "./quotas.ts";
 import { addScrubRoutes } from "./scrub.ts";
+import { addSelfRoutes } from "./self.ts";
 import { addTagRoutes } from "./tags.ts";
 import { API_ROOT, isMutating } from "./target.ts";
+import { addTokenRoutes } from "./tokens.ts";
+import { addUserRoutes } from "./users.ts";
+import { addWhoAmIRoute } from "./whoami.ts";
 
 /** Largest body of a request, in bytes. */
 const BODY_BYTES_MAX = 64 * 1024;
@@ -68,6 +75,13 @@ function createApi(): Api {
   addQuotaRoutes(root);
   addScrubRoutes(root);
   addAuditRoutes(root);
+  addWhoAmIRoute(root);
+  addSelfRoutes(root);
+  addUserRoutes(root);
+  addRobotRoutes(root);
+  addTokenRoutes(root);
+  addAccessRoutes(root);
+  addKeyRoutes(root);
   addOpenApi(root);
   return root;
 }

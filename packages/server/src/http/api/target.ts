@@ -36,12 +36,14 @@ export function locateApi(path: string): ApiTarget | null {
   };
 }
 
-/**
- * Whether a request would change what the registry holds, which a read-only one refuses. A hold changes nothing of
- * it, and a backup of a read-only registry needs one.
- */
+/** What is not part of the registry's content. A backup needs holds, and a token that leaked must end at any time. */
+const OUTSIDE_CONTENT = ["holds", "self", "users", "robots", "access", "keys"] as const;
+
+/** Whether a request would change what the registry holds, which a read-only one refuses. */
 export function changesRegistry(method: string, { path }: ApiTarget): boolean {
-  return isMutating(method) && path !== `${API_ROOT}/holds` && !path.startsWith(`${API_ROOT}/holds/`);
+  const isOutside = (part: string) =>
+    path === `${API_ROOT}/${part}` || path.startsWith(`${API_ROOT}/${part}/`);
+  return isMutating(method) && !OUTSIDE_CONTENT.some(isOutside);
 }
 
 /** Whether a method may have an effect at all. */
