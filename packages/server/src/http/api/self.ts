@@ -16,7 +16,7 @@ import {
   toToken,
 } from "./account-fields.ts";
 import type { Api } from "./api-request.ts";
-import { answer, answerPage, describe } from "./describe.ts";
+import { answerPage, describe } from "./describe.ts";
 import { body, params, query } from "./validate.ts";
 
 const PasswordChange = z.strictObject({ current: z.string(), new: Password });
