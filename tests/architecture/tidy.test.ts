@@ -26,6 +26,7 @@ const BANS: readonly Ban[] = [
       // The command is where the clock comes from, as for compose.ts and serve.ts.
       "packages/cli/src/",
       "packages/server/src/compose.ts",
+      "packages/server/src/compose-auth.ts",
       "packages/server/src/metadata/metadata.test.ts",
       "packages/server/src/serve.ts",
     ],

@@ -76,6 +76,8 @@ const ROUTES = [
   "GET /access",
   "PUT /access",
   "GET /access/check",
+  "GET /workloads",
+  "PUT /workloads",
   "GET /keys",
   "POST /keys/rotate",
 ];

@@ -1,5 +1,5 @@
-import { Administration } from "@stowage/server/auth/administration";
-import { type Auth, type AuthOptions, createAuth, createDirectory } from "@stowage/server/auth/auth";
+import type { Administration } from "@stowage/server/auth/administration";
+import type { Auth } from "@stowage/server/auth/auth";
 import { type Authorize, authorize } from "@stowage/server/auth/authorize";
 import type { BlobStore } from "@stowage/server/blobstore/blob-store";
 import { MemoryBlobStore } from "@stowage/server/blobstore/memory";
@@ -13,6 +13,7 @@ import { createLog, type Log } from "@stowage/server/observe/log";
 import type { CollectorRules, GarbageReport } from "@stowage/server/registry/collect-garbage";
 import { createRegistry, type Registry } from "@stowage/server/registry/registry";
 import type { TestBlob, TestImage } from "./content.ts";
+import { createTestAuth, type TestAuthOptions } from "./test-auth.ts";
 
 export interface TestAppOptions {
   readonly store?: BlobStore;
@@ -20,7 +21,7 @@ export interface TestAppOptions {
   readonly databasePath?: string;
   readonly authorize?: Authorize;
   /** Said, there is authentication: what it says, and defaults for the rest. */
-  readonly auth?: Partial<AuthOptions>;
+  readonly auth?: TestAuthOptions;
   readonly publicUrl?: string;
   readonly limits?: RateLimits;
   readonly allowSparse?: boolean;
@@ -36,9 +37,6 @@ export interface RequestParts {
   readonly isLocal?: boolean;
   readonly clientCertificate?: ClientCertificate;
 }
-
-/** Nobody is held back, unless a test says so. */
-const OPEN_GATE = { succeeded: () => undefined, failed: () => undefined, [Symbol.dispose]: () => undefined };
 
 /** A registry in this process, without a socket: requests go through the app function. */
 export class TestApp implements AsyncDisposable {
@@ -71,14 +69,12 @@ export class TestApp implements AsyncDisposable {
       scrub: { intervalMs: 30 * 24 * 3_600_000, bytesPerSecond: 0 },
     };
     const monotonic = () => performance.now() + this.clockAhead;
-    this.auth = options.auth === undefined ? null : this.#createAuth(options.auth, now, monotonic);
+    const { auth, administration } = createTestAuth(this.metadata, options.auth, { now, monotonic });
+    this.auth = auth;
+    this.administration = administration;
     const write = (lines: string) => {
       this.#lines += lines;
     };
-    const { accounts, tokens } = this.metadata;
-    const open = { metadata: this.metadata, htpasswd: null, passwordChecksMax: 2, now, monotonic };
-    const directory = this.auth ?? createDirectory(open);
-    this.administration = new Administration({ directory, accounts, tokens, now });
     this.#log = createLog({ level: "debug", format: "json", write, now });
     const { metadata, store } = this;
     this.registry = createRegistry({ metadata, store, rules, log: this.#log, now, monotonic });
@@ -86,6 +82,7 @@ export class TestApp implements AsyncDisposable {
       registry: this.registry,
       administration: this.administration,
       auth: this.auth,
+      login: null,
       authorize: options.authorize ?? authorize,
       publicUrl: options.publicUrl ?? null,
       trustedProxies: null,
@@ -93,22 +90,6 @@ export class TestApp implements AsyncDisposable {
       log: this.#log,
       readOnly: options.readOnly ?? false,
       isDraining: () => this.draining,
-    });
-  }
-
-  #createAuth(wanted: Partial<AuthOptions>, now: () => number, monotonic: () => number): Auth {
-    return createAuth({
-      metadata: this.metadata,
-      service: "stowage",
-      tokenSeconds: 900,
-      htpasswd: null,
-      external: null,
-      workloads: null,
-      gate: { begin: async () => OPEN_GATE },
-      passwordChecksMax: 2,
-      now,
-      monotonic,
-      ...wanted,
     });
   }
 

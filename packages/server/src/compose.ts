@@ -1,23 +1,18 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { Administration } from "./auth/administration.ts";
-import { type Auth, createAuth, createDirectory } from "./auth/auth.ts";
 import { authorize } from "./auth/authorize.ts";
 import { createFirstAdmin } from "./auth/first-admin.ts";
-import { HtpasswdFile } from "./auth/htpasswd.ts";
 import { syncDirectory } from "./blobstore/filesystem/files.ts";
 import { FilesystemBlobStore } from "./blobstore/filesystem/filesystem-blob-store.ts";
-import type { AuthSettings } from "./config/auth-settings.ts";
-import type { RateLimitSettings, Settings } from "./config/settings.ts";
-import { LoginThrottle } from "./http/login-throttle.ts";
+import { composeAuth, composeLimits } from "./compose-auth.ts";
+import type { Settings } from "./config/settings.ts";
 import { type App, createApp } from "./http/app.ts";
-import { RateLimits } from "./http/rate-limits.ts";
-import { AUDIT_KEEP_MS, startExpiringAudit, startWritingAudit } from "./jobs/audit.ts";
+import { startExpiringAudit, startWritingAudit } from "./jobs/audit.ts";
 import { startKeepingTokens } from "./jobs/tokens.ts";
 import { startCollecting, startSweeping } from "./jobs/collect.ts";
 import { startNotingPulls, startRetaining } from "./jobs/retention.ts";
 import { startScrubbing } from "./jobs/scrub.ts";
-import { DURATIONS_DEFAULT, type Metadata } from "./metadata/metadata.ts";
+import { DURATIONS_DEFAULT } from "./metadata/metadata.ts";
 import { SqliteMetadata } from "./metadata/sqlite/sqlite-metadata.ts";
 import { FolderLock } from "./metadata/sqlite/folder-lock.ts";
 import type { Log } from "./observe/log.ts";
@@ -86,9 +81,10 @@ export async function compose(options: ComposeOptions): Promise<System> {
       started.use(startRetaining({ retention, intervalMs: settings.retentionIntervalMs, log }));
     }
     started.use(startNotingPulls({ pulls, log }));
-    started.use(startExpiringAudit({ audit, keepMs: AUDIT_KEEP_MS, log }));
+    started.use(startExpiringAudit({ audit, keepMs: settings.auditKeepMs, log }));
   }
-  const auth = settings.auth === null ? null : await composeAuth(settings.auth, metadata, options);
+  const { readOnly, publicUrl, trustedProxies } = settings;
+  const { auth, login, administration } = await composeAuth(settings.auth, { metadata, log, publicUrl });
   let firstPassword: string | null = null;
   if (auth !== null && options.background) {
     started.use(startKeepingTokens({ uses: auth.uses, tokens: metadata.tokens, log }));
@@ -96,12 +92,12 @@ export async function compose(options: ComposeOptions): Promise<System> {
       firstPassword = await createFirstAdmin(metadata.accounts, auth.passwords);
     }
   }
-  const { readOnly, publicUrl, trustedProxies } = settings;
   const limits = composeLimits(settings.limits);
   const app = createApp({
     registry,
-    administration: composeAdministration(auth, metadata),
+    administration,
     auth,
+    login,
     authorize,
     log,
     readOnly,
@@ -112,59 +108,4 @@ export async function compose(options: ComposeOptions): Promise<System> {
   });
   const running = started.move();
   return { app, firstPassword, [Symbol.asyncDispose]: () => running.disposeAsync() };
-}
-
-/** Without authentication accounts can be prepared for it. */
-function composeAdministration(auth: Auth | null, metadata: Metadata): Administration {
-  const options = {
-    metadata,
-    htpasswd: null,
-    passwordChecksMax: passwordChecksMax(),
-    now: Date.now,
-    monotonic: () => performance.now(),
-  };
-  const { accounts, tokens } = metadata;
-  return new Administration({ directory: auth ?? createDirectory(options), accounts, tokens, now: Date.now });
-}
-
-/** A check takes a core, and others want one as well. */
-function passwordChecksMax(): number {
-  return Math.max(1, Math.floor(navigator.hardwareConcurrency / 2));
-}
-
-/** Ways in, and what they lead to. @throws Error when a file of it cannot be used */
-async function composeAuth(
-  settings: AuthSettings,
-  metadata: Metadata,
-  { log }: ComposeOptions,
-): Promise<Auth> {
-  const monotonic = () => performance.now();
-  const { htpasswdFile, service, tokenMs } = settings;
-  return createAuth({
-    metadata,
-    service,
-    tokenSeconds: Math.floor(tokenMs / 1_000),
-    htpasswd: htpasswdFile === null ? null : await HtpasswdFile.open(htpasswdFile, { log, monotonic }),
-    external: null,
-    workloads: null,
-    gate: new LoginThrottle({ monotonic, wakeAfter, seed: randomSeed() }),
-    passwordChecksMax: passwordChecksMax(),
-    now: Date.now,
-    monotonic,
-  });
-}
-
-function composeLimits(rules: RateLimitSettings): RateLimits | null {
-  if (Object.values(rules).every((rate) => rate === null)) return null;
-  return new RateLimits({ rules, monotonic: () => performance.now(), wakeAfter, seed: randomSeed() });
-}
-
-function wakeAfter(ms: number, wake: () => void): () => void {
-  const timer = setTimeout(wake, ms);
-  return () => clearTimeout(timer);
-}
-
-/** What attackers cannot know of a table of counts. */
-function randomSeed(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }

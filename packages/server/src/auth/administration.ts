@@ -4,6 +4,7 @@ import type {
   Account,
   AccountKind,
   AccountMetadata,
+  NewAccount,
   AccessToken,
   TokenKind,
   TokenMetadata,
@@ -15,6 +16,7 @@ import type { Caller } from "./caller.ts";
 import type { Grant } from "./grants.ts";
 import { problemOfPassword } from "./passwords.ts";
 import { randomText } from "./secrets.ts";
+import type { WorkloadTokens } from "./workload-tokens.ts";
 
 export type { Account, AccessToken, Directory, Grant, MadeToken, TokenKind };
 
@@ -73,6 +75,7 @@ export interface TokenWish {
 
 export interface AdministrationOptions {
   readonly directory: Directory;
+  readonly workloads: WorkloadTokens;
   readonly accounts: AccountMetadata;
   readonly tokens: TokenMetadata;
   /** Milliseconds since 1970. */
@@ -85,12 +88,15 @@ export interface AdministrationOptions {
  */
 export class Administration {
   readonly directory: Directory;
+  /** Issuers elsewhere whose tokens open the registry. */
+  readonly workloads: WorkloadTokens;
   readonly now: () => number;
   readonly #accounts: AccountMetadata;
   readonly #tokens: TokenMetadata;
 
-  constructor({ directory, accounts, tokens, now }: AdministrationOptions) {
+  constructor({ directory, workloads, accounts, tokens, now }: AdministrationOptions) {
     this.directory = directory;
+    this.workloads = workloads;
     this.now = now;
     this.#accounts = accounts;
     this.#tokens = tokens;
@@ -243,7 +249,7 @@ export class Administration {
     return account;
   }
 
-  async #create(by: Caller, account: Omit<Account, "createdAt" | "createdBy" | "disabledAt">): Promise<void> {
+  async #create(by: Caller, account: Omit<NewAccount, "createdBy">): Promise<void> {
     const made = await this.#accounts.create({ ...account, createdBy: by.name }, { onlyFirst: false });
     if (!made) throw taken(account.name, "is there already");
   }

@@ -4,7 +4,7 @@ import { AccessRules } from "./access-rules.ts";
 import { Accounts } from "./accounts.ts";
 import { Authenticator, type ForeignTokens, type SignInGate } from "./authenticate.ts";
 import type { HtpasswdFile } from "./htpasswd.ts";
-import { KeyedHash } from "./keyed-hash.ts";
+import type { KeyedHash } from "./keyed-hash.ts";
 import { KeyRing } from "./key-ring.ts";
 import { Passwords } from "./passwords.ts";
 import { TokenIssuer } from "./token-issuer.ts";
@@ -46,7 +46,9 @@ export interface DirectoryOptions {
   readonly monotonic: () => number;
 }
 
-export interface AuthOptions extends DirectoryOptions {
+export interface AuthOptions extends Pick<DirectoryOptions, "metadata" | "now"> {
+  readonly directory: Directory;
+  readonly keyedHash: KeyedHash;
   /** `service` of the token protocol, and issuer and audience of our tokens. */
   readonly service: string;
   /** Life of a registry token, in seconds. */
@@ -56,7 +58,7 @@ export interface AuthOptions extends DirectoryOptions {
   readonly gate: SignInGate;
 }
 
-export function createDirectory(options: DirectoryOptions, keyedHash = new KeyedHash()): Directory {
+export function createDirectory(options: DirectoryOptions, keyedHash: KeyedHash): Directory {
   const { metadata, now, monotonic, htpasswd } = options;
   const rules = new AccessRules(metadata.documents);
   return {
@@ -69,9 +71,7 @@ export function createDirectory(options: DirectoryOptions, keyedHash = new Keyed
 }
 
 export function createAuth(options: AuthOptions): Auth {
-  const { metadata, now, external, workloads, gate } = options;
-  const keyedHash = new KeyedHash();
-  const directory = createDirectory(options, keyedHash);
+  const { metadata, now, directory, keyedHash, external, workloads, gate } = options;
   const { accounts, passwords, keys } = directory;
   const { service, tokenSeconds: lifetimeSeconds } = options;
   const issuer = new TokenIssuer({ keys, keyedHash, service, lifetimeSeconds, now });

@@ -2,6 +2,7 @@ import { RegistryError } from "@stowage/oci/errors";
 import type { TokenMetadata } from "../metadata/metadata.ts";
 import type { Accounts } from "./accounts.ts";
 import type { Caller, Credential } from "./caller.ts";
+import { grantsOfScopes } from "./granted-scopes.ts";
 import type { Passwords } from "./passwords.ts";
 import { ACCESS_TOKEN_PREFIX, findAccessToken } from "./secrets.ts";
 import type { IssuedToken, TokenIssuer } from "./token-issuer.ts";
@@ -180,21 +181,28 @@ export class Authenticator {
   /** The account is looked at anew, so what it lost since the token was issued is lost at once. */
   async #callerOf(token: IssuedToken): Promise<Caller | null> {
     const { accounts, issuer } = this.#options;
-    const { subject, principals } = token;
+    const { subject, principals, source } = token;
     const credential: Credential = { kind: "registry-token", id: token.id };
     const restrictions = { scopes: token.access, hasEnded: issuer.hasEnded(token) };
+    if (source !== null && !(await this.#isAlive(source))) return null;
     if (subject === "") {
       return { ...(await accounts.anonymous(credential, token.access)), hasEnded: restrictions.hasEnded };
     }
     if (subject.startsWith("workload:")) {
       // Nobody keeps an account for it: what the token says was its right when it was issued.
-      const grants = grantsOf(token);
+      const grants = grantsOfScopes(token.access);
       return await accounts.guest({ name: subject, credential, principals, grants }, restrictions);
     }
     if (subject.startsWith("certificate:")) {
       return await accounts.guest({ name: subject, credential, principals, grants: [] }, restrictions);
     }
     return await accounts.caller(subject, credential, restrictions);
+  }
+
+  async #isAlive(id: string): Promise<boolean> {
+    const { tokens, now } = this.#options;
+    const token = await tokens.find(id);
+    return token !== null && (token.expiresAt === null || token.expiresAt > now());
   }
 
   async #byCertificate({ commonName, names, fingerprint }: Certificate): Promise<Caller> {
@@ -204,17 +212,6 @@ export class Authenticator {
     const credential = { kind: "certificate", id: fingerprint } as const;
     return await this.#options.accounts.guest({ name, credential, principals, grants: [] });
   }
-}
-
-const ROLE_OF_ACTION: Readonly<Record<string, string>> = { "*": "maintainer" };
-
-function grantsOf({ access }: IssuedToken) {
-  return access
-    .filter(({ type }) => type === "repository")
-    .map(({ name, actions }) => ({
-      repositories: [name],
-      may: actions.map((action) => ROLE_OF_ACTION[action] ?? action).filter((action) => action !== "admin"),
-    }));
 }
 
 /** RFC 7617 section 2. */

@@ -2,9 +2,20 @@ import { parseRepositoryName } from "@stowage/oci/repository-name";
 import type { TokenScope } from "@stowage/oci/token-scope";
 import type { Authorize } from "./authorize.ts";
 import type { Caller } from "./caller.ts";
+import type { Grant } from "./grants.ts";
 
 /** Actions that a registry token can be good for; `*` stands for all of them. */
 const ACTIONS = ["pull", "push", "delete"] as const;
+
+/** What scopes alone give, when nobody else says what their holder may: never administration. */
+export function grantsOfScopes(scopes: readonly TokenScope[]): readonly Grant[] {
+  return scopes
+    .filter(({ type }) => type === "repository")
+    .map(({ name, actions }) => ({
+      repositories: [name],
+      may: ACTIONS.filter((action) => actions.includes(action) || actions.includes("*")),
+    }));
+}
 
 /** What of the scopes the caller may have. Each repository comes once. */
 export function grantedScopes(

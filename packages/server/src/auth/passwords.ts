@@ -1,5 +1,6 @@
 import { RegistryError } from "@stowage/oci/errors";
 import type { KeyedHash } from "./keyed-hash.ts";
+import { Remembered } from "./remembered.ts";
 
 /** Longest password, in bytes of UTF-8. */
 export const PASSWORD_BYTES_MAX = 1_024;
@@ -41,7 +42,7 @@ export interface PasswordsOptions {
 export class Passwords {
   readonly #options: PasswordsOptions;
   /** Fingerprint of name and password -> the hash that it was right for, and until when that is believed. */
-  readonly #remembered = new Map<string, { readonly hash: string; readonly until: number }>();
+  readonly #remembered = new Remembered<{ readonly hash: string; readonly until: number }>(REMEMBERED_MAX);
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
@@ -67,7 +68,7 @@ export class Passwords {
     using _ = await this.#takeTurn();
     const isRight = await matches(password, hash ?? this.#decoyFor(name, decoys));
     if (hash === null || !isRight) return false;
-    this.#remember(fingerprint, hash);
+    this.#remembered.set(fingerprint, { hash, until: this.#options.monotonic() + REMEMBERED_MS });
     return true;
   }
 
@@ -88,14 +89,6 @@ export class Passwords {
     const all = [DECOY, ...decoys];
     const at = Buffer.from(this.#options.keyedHash.of("decoy", name), "base64").readUInt32LE(0) % all.length;
     return all[at] ?? DECOY;
-  }
-
-  #remember(fingerprint: string, hash: string): void {
-    if (this.#remembered.size >= REMEMBERED_MAX) {
-      const oldest = this.#remembered.keys().next();
-      if (!oldest.done) this.#remembered.delete(oldest.value);
-    }
-    this.#remembered.set(fingerprint, { hash, until: this.#options.monotonic() + REMEMBERED_MS });
   }
 
   async #takeTurn(): Promise<Disposable> {

@@ -3,6 +3,7 @@ import { SignJWT } from "jose";
 import { REGISTRY_TOKEN_SECONDS_MAX, verifyJwt } from "./jwt.ts";
 import { type KeyRing, SIGNING_ALGORITHM } from "./key-ring.ts";
 import type { KeyedHash } from "./keyed-hash.ts";
+import { Remembered } from "./remembered.ts";
 import { randomText } from "./secrets.ts";
 
 /** An upload may be finished this long after the token ended that began it, in seconds. */
@@ -25,6 +26,8 @@ export interface IssuedToken {
   readonly access: readonly TokenScope[];
   /** Names that rules may use for the caller, where no account says them. */
   readonly principals: readonly string[];
+  /** Id of the access or refresh token that it was got for, or null: it does not outlive that one. */
+  readonly source: string | null;
   /** Seconds since 1970. */
   readonly expiresAt: number;
 }
@@ -53,7 +56,7 @@ export interface TokenIssuerOptions {
 export class TokenIssuer {
   readonly #options: TokenIssuerOptions;
   /** Fingerprint of a token whose signature was right -> what it says. */
-  readonly #verified = new Map<string, Verified>();
+  readonly #verified = new Remembered<Verified>(REMEMBERED_MAX);
 
   constructor(options: TokenIssuerOptions) {
     this.#options = options;
@@ -68,7 +71,7 @@ export class TokenIssuer {
   }
 
   async issue(
-    content: Pick<IssuedToken, "subject" | "access" | "principals">,
+    content: Pick<IssuedToken, "subject" | "access" | "principals" | "source">,
   ): Promise<{ readonly text: string; readonly id: string; readonly issuedAt: number }> {
     const { keys, service, lifetimeSeconds, now } = this.#options;
     const { kid, privateKey } = await keys.signer();
@@ -77,6 +80,7 @@ export class TokenIssuer {
     const text = await new SignJWT({
       access: content.access.map(({ type, name, actions }) => ({ type, name, actions })),
       ...(content.principals.length === 0 ? {} : { principals: content.principals }),
+      ...(content.source === null ? {} : { source: content.source }),
     })
       .setProtectedHeader({ alg: SIGNING_ALGORITHM, kid, typ: "JWT" })
       .setIssuer(service)
@@ -97,7 +101,7 @@ export class TokenIssuer {
     const known = this.#verified.get(fingerprint);
     if (known === undefined) {
       const read = await this.#read(text);
-      if (read !== null) this.#remember(fingerprint, read);
+      if (read !== null) this.#verified.set(fingerprint, read);
       return read?.token ?? null;
     }
     const { kid, token } = known;
@@ -129,25 +133,18 @@ export class TokenIssuer {
     const token = result.ok ? toToken(result.claims) : null;
     return token === null ? null : { kid: signer, token };
   }
-
-  #remember(fingerprint: string, verified: Verified): void {
-    if (this.#verified.size >= REMEMBERED_MAX) {
-      const oldest = this.#verified.keys().next();
-      if (!oldest.done) this.#verified.delete(oldest.value);
-    }
-    this.#verified.set(fingerprint, verified);
-  }
 }
 
 /** The claims were signed by us, so they are what `issue` wrote; an older release may have written less. */
 function toToken(claims: Readonly<Record<string, unknown>>): IssuedToken | null {
-  const { jti, sub, exp, access, principals } = claims;
+  const { jti, sub, exp, access, principals, source } = claims;
   if (typeof jti !== "string" || typeof sub !== "string" || typeof exp !== "number") return null;
   return {
     id: jti,
     subject: sub,
     access: parseAccessClaim(access),
     principals: Array.isArray(principals) ? principals.filter((name) => typeof name === "string") : [],
+    source: typeof source === "string" ? source : null,
     expiresAt: exp,
   };
 }

@@ -14,6 +14,18 @@ export interface AuthSettings {
   readonly service: string;
   readonly tokenMs: number;
   readonly external: ExternalSettings | null;
+  readonly singleSignOn: SingleSignOnSettings | null;
+}
+
+/** An OpenID provider by which people sign in to the page. */
+export interface SingleSignOnSettings {
+  readonly issuer: string;
+  readonly clientId: string;
+  /** Null: a public client. */
+  readonly clientSecretFile: string | null;
+  readonly scope: string;
+  readonly nameClaim: string | null;
+  readonly groupsClaim: string;
 }
 
 /** A token server beside the registry. */
@@ -79,6 +91,33 @@ export const AUTH_SETTINGS = [
     "a path or a URL",
     isText,
   ),
+  option(
+    "oidc-issuer",
+    "URL",
+    null,
+    "OpenID provider by which people sign in; needs --public-url",
+    "a URL",
+    isUrl,
+  ),
+  option("oidc-client-id", "ID", null, "what the provider knows the registry by", "an id", isText),
+  option(
+    "oidc-client-secret",
+    "FILE",
+    null,
+    "file with the client's secret; none: a public client",
+    "a path",
+    isText,
+  ),
+  option("oidc-scope", "SCOPES", "openid profile email", "what the provider is asked for", "scopes", isText),
+  option(
+    "oidc-name-claim",
+    "CLAIM",
+    null,
+    "claim with the name; else preferred_username, email or sub",
+    "a claim",
+    isText,
+  ),
+  option("oidc-groups-claim", "CLAIM", "groups", "claim with the groups", "a claim", isText),
 ] as const;
 
 type Text = (name: (typeof AUTH_SETTINGS)[number]["name"]) => string | null;
@@ -89,13 +128,17 @@ const EXTERNAL = ["auth-token-realm", "auth-token-service", "auth-token-issuer",
 /** Null: no authentication. Says `problems` what does not fit together. */
 export function readAuthSettings(
   text: Text,
-  { isOpen, address }: { readonly isOpen: boolean; readonly address: string },
+  {
+    isOpen,
+    address,
+    publicUrl,
+  }: { readonly isOpen: boolean; readonly address: string; readonly publicUrl: string | null },
   problems: string[],
 ): AuthSettings | null {
   const mode = text("auth");
   const external = readExternal(text, problems);
   const htpasswdFile = text("auth-htpasswd");
-  const asked = ["auth-htpasswd", ...EXTERNAL] as const;
+  const asked = ["auth-htpasswd", ...EXTERNAL, "oidc-issuer"] as const;
   const given = asked.filter((name) => text(name) !== null);
   if (mode === "none" && given.length > 0) {
     problems.push(`--auth is none and --${given.join(", --")} is set; say one or the other`);
@@ -119,6 +162,27 @@ export function readAuthSettings(
     service: text("auth-service") ?? "",
     tokenMs,
     external,
+    singleSignOn: readSingleSignOn(text, publicUrl, problems),
+  };
+}
+
+function readSingleSignOn(
+  text: Text,
+  publicUrl: string | null,
+  problems: string[],
+): SingleSignOnSettings | null {
+  const [issuer, clientId] = [text("oidc-issuer"), text("oidc-client-id")];
+  if (issuer === null) return null;
+  if (clientId === null)
+    problems.push("--oidc-client-id is missing; the provider said it when you registered");
+  if (publicUrl === null) problems.push("--public-url is missing; the provider sends people back there");
+  return {
+    issuer,
+    clientId: clientId ?? "",
+    clientSecretFile: text("oidc-client-secret"),
+    scope: text("oidc-scope") ?? "",
+    nameClaim: text("oidc-name-claim"),
+    groupsClaim: text("oidc-groups-claim") ?? "",
   };
 }
 

@@ -28,6 +28,8 @@ export interface Settings {
   readonly logFormat: LogFormat;
   /** How long requests in flight may take after SIGTERM, in seconds. */
   readonly drainSeconds: number;
+  /** Milliseconds for which entries of the audit trail are kept. */
+  readonly auditKeepMs: number;
   readonly limits: RateLimitSettings;
   readonly garbage: GarbageSettings;
   readonly scrub: ScrubSettings;
@@ -186,6 +188,7 @@ export const SETTINGS = [
     CIDRS_WANTED,
     (text) => parseCidrs(text) !== null,
   ),
+  duration("audit-keep", "90d", "time for which the audit trail is kept"),
   rate("limit-requests", "requests of one address"),
   rate("limit-account", "requests of one account"),
   rate("limit-pulls", "manifests that one account, or an address without one, gets"),
@@ -281,8 +284,9 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
       `--tls-cert and --tls-key go together; only --tls-${certFile === null ? "key" : "cert"} is set`,
     );
   }
+  const publicUrl = text("public-url")?.replace(/\/$/, "") ?? null;
   const isOpen = port !== undefined && !isLoopback(hostname);
-  const auth = readAuthSettings(text, { isOpen, address: text("addr") ?? "" }, problems);
+  const auth = readAuthSettings(text, { isOpen, address: text("addr") ?? "", publicUrl }, problems);
   return {
     hostname: hostname === "" ? "0.0.0.0" : hostname,
     port: Number(port),
@@ -291,7 +295,7 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
     readOnly: text("read-only") === "true",
     allowSparse: text("allow-sparse") === "true",
     auth,
-    publicUrl: text("public-url")?.replace(/\/$/, "") ?? null,
+    publicUrl,
     trustedProxies: parseCidrs(text("trusted-proxies") ?? ""),
     logLevel: LOG_LEVELS.find((level) => level === text("log-level")) ?? "info",
     logFormat: LOG_FORMATS.find((format) => format === text("log-format")) ?? "auto",
@@ -305,6 +309,7 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
       pauseMs: parseDuration(text("gc-pause") ?? "") ?? 0,
       untaggedMs: parseDuration(text("gc-untagged") ?? ""),
     },
+    auditKeepMs: parseDuration(text("audit-keep") ?? "") ?? 0,
     limits: {
       requestsPerAddress: parseRate(text("limit-requests") ?? ""),
       requestsPerAccount: parseRate(text("limit-account") ?? ""),

@@ -11,6 +11,7 @@ import { type ApiTarget, changesRegistry, locateApi } from "./api/target.ts";
 import { TOKEN_PATH } from "./challenge.ts";
 import { type Cidrs, originOf } from "../net/client-address.ts";
 import type { Connection, Exchange } from "./exchange.ts";
+import { CALLBACK_PATH, LOGIN_PATH, type Login, LOGOUT_PATH } from "./oidc/login.ts";
 import { answerHealth } from "./ops/health.ts";
 import type { RateLimits } from "./rate-limits.ts";
 import { answerKeys, KEYS_PATH } from "./token/keys.ts";
@@ -19,6 +20,8 @@ import { createMatcher, type Match } from "./v2/match.ts";
 import { type Route, V2_ROUTES } from "./v2/routes.ts";
 
 export interface AppOptions extends Door {
+  /** Null: people have no single sign-on. */
+  readonly login: Login | null;
   readonly registry: Registry;
   readonly administration: Administration;
   readonly log: Log;
@@ -104,8 +107,8 @@ async function answer(arrival: Arrival, options: AppOptions): Promise<Response> 
   const health = await answerHealth(path, options);
   if (health !== null) return health;
   requireOneHost(request);
-  const forTokens = await answerTokens(arrival, options);
-  if (forTokens !== null) return forTokens;
+  const forSignIn = (await answerTokens(arrival, options)) ?? (await answerLogin(arrival, options));
+  if (forSignIn !== null) return forSignIn;
   const api = locateApi(path);
   if (api !== null) return await answerManagement(api, arrival, options);
   const match = matcher.match(path);
@@ -178,6 +181,23 @@ async function answerTokens(
   const presented = presentedBy(arrival, { allowsSession: false });
   return await answerToken({ request, query, presented, auth, authorize });
 }
+
+/** Where people sign in by their provider; null for every other path, and without one. */
+async function answerLogin(
+  { path, request, origin }: Arrival,
+  { login, limits }: AppOptions,
+): Promise<Response | null> {
+  if (login === null || !LOGIN_PATHS.includes(path)) return null;
+  await limits?.byAddress(origin.address, request);
+  const wanted = path === LOGOUT_PATH ? "POST" : "GET";
+  if (request.method !== wanted) {
+    throw new RegistryError("UNSUPPORTED", { message: `wanted ${wanted}`, headers: { Allow: wanted } });
+  }
+  if (path === LOGOUT_PATH) return await login.logout(request);
+  return path === LOGIN_PATH ? await login.begin(request) : await login.finish(request);
+}
+
+const LOGIN_PATHS: readonly string[] = [LOGIN_PATH, CALLBACK_PATH, LOGOUT_PATH];
 
 /** The management API: who may not use it learns nothing of its routes. */
 async function answerManagement(target: ApiTarget, arrival: Arrival, options: AppOptions): Promise<Response> {

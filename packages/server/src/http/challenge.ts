@@ -33,7 +33,9 @@ export function refusal(access: Access, wanted: Wanted, authorize: Authorize, re
   const { caller } = access;
   const hasToken = caller.credential.kind === "registry-token";
   const mayWithoutToken = hasToken && authorize({ ...access, caller: { ...caller, scopes: null } });
-  const isUpToIssuer = hasToken && realm.auth.external !== null;
+  // What the token says is all that is known of the caller: another one may say more.
+  const isUpToIssuer =
+    hasToken && (realm.auth.external !== null || caller.name?.startsWith("workload:") === true);
   if (caller.name !== null && !mayWithoutToken && !isUpToIssuer) return denied(wanted);
   if (hasToken && wanted.action === "admin") return denied(wanted);
   return challenge(wanted, hasToken ? "insufficient_scope" : null, realm);

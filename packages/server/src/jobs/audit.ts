@@ -2,9 +2,6 @@ import { describeError, type Log } from "../observe/log.ts";
 import type { Audit } from "../registry/audit.ts";
 import { startPeriodic } from "./periodic.ts";
 
-/** How long entries are kept unless somebody says otherwise, in milliseconds. */
-export const AUDIT_KEEP_MS = 90 * 24 * 3_600_000;
-
 /** Entries are written this often, in milliseconds: what a crash may lose of the store's, not of the log's. */
 const FLUSH_INTERVAL_MS = 1_000;
 

@@ -25,13 +25,16 @@ export interface Account {
   /** Rights besides those that rules give. */
   readonly grants: readonly StoredGrant[];
   readonly description: string;
+  /** Whom the identity provider means: issuer and subject; null where there is none. */
+  readonly externalId: string | null;
   readonly createdAt: number;
   readonly createdBy: string | null;
   readonly disabledAt: number | null;
   readonly expiresAt: number | null;
 }
 
-export type NewAccount = Omit<Account, "createdAt" | "disabledAt">;
+export type NewAccount = Omit<Account, "createdAt" | "disabledAt" | "externalId"> &
+  Partial<Pick<Account, "externalId">>;
 
 /** What is changed; what is absent stays. */
 export interface AccountChanges {

@@ -52,7 +52,12 @@ function testAccountUnits(get: () => MetadataUnderTest): void {
       true,
       false,
     ]);
-    expect(await accounts.find("robot:ci")).toEqual({ ...robot, createdAt: 1_000_000, disabledAt: null });
+    expect(await accounts.find("robot:ci")).toEqual({
+      ...robot,
+      externalId: null,
+      createdAt: 1_000_000,
+      disabledAt: null,
+    });
     expect(await accounts.find("robot:c")).toBeNull();
   });
 

@@ -24,6 +24,7 @@ import { API_ROOT, isMutating } from "./target.ts";
 import { addTokenRoutes } from "./tokens.ts";
 import { addUserRoutes } from "./users.ts";
 import { addWhoAmIRoute } from "./whoami.ts";
+import { addWorkloadRoutes } from "./workloads.ts";
 
 /** Largest body of a request, in bytes. */
 const BODY_BYTES_MAX = 64 * 1024;
@@ -81,6 +82,7 @@ function createApi(): Api {
   addRobotRoutes(root);
   addTokenRoutes(root);
   addAccessRoutes(root);
+  addWorkloadRoutes(root);
   addKeyRoutes(root);
   addOpenApi(root);
   return root;

@@ -46,7 +46,9 @@ export async function answerToken(exchange: TokenExchange): Promise<Response> {
   const { caller, scopes } = wanted;
   const access = grantedScopes(caller, scopes, authorize);
   const subject = caller.name ?? "";
-  const { text, issuedAt } = await auth.issuer.issue({ subject, access, principals: vouchedNames(caller) });
+  const source = caller.credential.kind === "access-token" ? caller.credential.id : null;
+  const principals = vouchedNames(caller);
+  const { text, issuedAt } = await auth.issuer.issue({ subject, access, principals, source });
   const refreshToken = await refreshTokenOf(wanted, auth);
   const response = jsonResponse({
     token: text,

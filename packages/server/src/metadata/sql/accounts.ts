@@ -9,6 +9,7 @@ interface AccountRow {
   groups_json: string;
   grants_json: string;
   description: string;
+  external_id: string | null;
   created_at: number;
   created_by: string | null;
   disabled_at: number | null;
@@ -24,6 +25,7 @@ function toAccount(row: AccountRow): Account {
     groups: JSON.parse(row.groups_json) as readonly string[],
     grants: JSON.parse(row.grants_json) as readonly StoredGrant[],
     description: row.description,
+    externalId: row.external_id,
     createdAt: row.created_at,
     createdBy: row.created_by,
     disabledAt: row.disabled_at,
@@ -57,8 +59,8 @@ export function* createAccount(
   if (onlyFirst && (yield* first("SELECT 1 FROM accounts LIMIT 1")) !== null) return false;
   return yield* touched(
     `INSERT INTO accounts (name, kind, password_hash, is_admin, groups_json, grants_json, description,
-                           created_at, created_by, expires_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING RETURNING 1`,
+                           external_id, created_at, created_by, expires_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING RETURNING 1`,
     account.name,
     account.kind,
     account.passwordHash,
@@ -66,6 +68,7 @@ export function* createAccount(
     JSON.stringify(account.groups),
     JSON.stringify(account.grants),
     account.description,
+    account.externalId ?? null,
     yield* now(),
     account.createdBy,
     account.expiresAt,

@@ -284,6 +284,7 @@ CREATE TABLE accounts (
   groups_json TEXT NOT NULL,
   grants_json TEXT NOT NULL,
   description TEXT NOT NULL,
+  external_id TEXT,
   created_at INTEGER NOT NULL,
   created_by TEXT,
   disabled_at INTEGER,
