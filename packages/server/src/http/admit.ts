@@ -5,6 +5,7 @@ import type { Authorize } from "../auth/authorize.ts";
 import { type Caller, OWNER, UNRESTRICTED } from "../auth/caller.ts";
 import { challenge, type Realm, refusal, type Wanted } from "./challenge.ts";
 import type { Origin } from "../net/client-address.ts";
+import type { Traces } from "./audit-trail.ts";
 import type { Connection } from "./exchange.ts";
 import type { RateLimits } from "./rate-limits.ts";
 import { sessionOf } from "./session-cookie.ts";
@@ -35,24 +36,21 @@ interface Visit {
   readonly request: Request;
   readonly connection: Connection;
   readonly origin: Origin;
+  readonly traces: Traces;
 }
 
 /**
  * Every request passes here, and only here: who asks is found out, and whether they may.
  * @throws RegistryError UNAUTHORIZED with a challenge, DENIED, UNSUPPORTED, TOOMANYREQUESTS
  */
-export async function admit(
-  visit: Visit,
-  errand: Errand,
-  door: Door,
-  seen: (caller: Caller) => void,
-): Promise<Caller> {
+export async function admit(visit: Visit, errand: Errand, door: Door): Promise<Caller> {
   const { auth, authorize, limits, readOnly } = door;
   const { request, origin } = visit;
+  visit.traces.errand = errand;
   const limited = visit.connection.isLocal ? null : limits;
   await limited?.byAddress(origin.address, request);
   const caller = await identify(visit, errand, door);
-  seen(caller);
+  visit.traces.caller = caller;
   if (caller.name !== null) await limited?.byAccount(caller.name, request);
   const { action, repository, changes } = errand;
   if (!authorize({ caller, action, repository })) {
@@ -84,7 +82,7 @@ async function identify(visit: Visit, errand: Errand, door: Door): Promise<Calle
 
 /** What came with the request that may say who sent it. */
 export function presentedBy(
-  { request, connection, origin }: Visit,
+  { request, connection, origin }: Omit<Visit, "traces">,
   { allowsSession }: Pick<Errand, "allowsSession">,
 ): Presented {
   return {

@@ -4,12 +4,14 @@ import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repositor
 import type { Administration } from "../auth/administration.ts";
 import type { Caller } from "../auth/caller.ts";
 import { describeError, type Log } from "../observe/log.ts";
+import type { AuditDetail } from "../registry/audit.ts";
 import type { Registry } from "../registry/registry.ts";
 import { admit, type Door, type Errand, presentedBy } from "./admit.ts";
 import { actionOf } from "./api/action.ts";
 import { type ApiTarget, changesRegistry, locateApi } from "./api/target.ts";
 import { TOKEN_PATH } from "./challenge.ts";
 import { type Cidrs, originOf } from "../net/client-address.ts";
+import { leaveTrace, noTraces, type Traces } from "./audit-trail.ts";
 import type { Connection, Exchange } from "./exchange.ts";
 import { CALLBACK_PATH, LOGIN_PATH, type Login, LOGOUT_PATH } from "./oidc/login.ts";
 import { answerHealth } from "./ops/health.ts";
@@ -46,9 +48,9 @@ export function createApp(options: AppOptions): App {
     const { path, query: queryText } = splitTarget(request.url);
     const query = new URLSearchParams(queryText);
     const origin = originOf(request, connection, trustedProxies);
-    let caller: Caller | null = null;
-    const seen = (found: Caller) => {
-      caller = found;
+    const traces = noTraces();
+    const note = (detail: AuditDetail) => {
+      traces.detail = { ...traces.detail, ...detail };
     };
     const arrival = {
       request,
@@ -61,11 +63,15 @@ export function createApp(options: AppOptions): App {
       query,
       reportFailure,
       path,
-      seen,
+      note,
+      traces,
     };
-    const response = await answer(arrival, options).catch((error: unknown) =>
-      toErrorResponse(error, { id, request, log }),
-    );
+    const toResponse = (error: unknown) => toErrorResponse(error, { id, request, log });
+    let response = await answer(arrival, options).catch(toResponse);
+    const answered = { requestId: id, request, origin, traces, response };
+    await leaveTrace(answered, registry.audit).catch((error: unknown) => {
+      response = toResponse(error);
+    });
     response.headers.set("X-Request-Id", id);
     response.headers.set("X-Content-Type-Options", "nosniff");
     log.info("request", {
@@ -76,7 +82,7 @@ export function createApp(options: AppOptions): App {
       durationMs: Math.round((performance.now() - startedAt) * 100) / 100,
       remote: origin.address,
       userAgent: request.headers.get("User-Agent"),
-      ...describeCaller(caller),
+      ...describeCaller(traces.caller),
     });
     return response;
   };
@@ -98,8 +104,8 @@ interface Target {
 /** A request on its way, before it is known what it is for. */
 type Arrival = Omit<Exchange, "caller"> & {
   readonly path: string;
-  /** Tells the log who it was. */
-  readonly seen: (caller: Caller) => void;
+  /** What is found out on the way, for the log and the audit trail. */
+  readonly traces: Traces;
 };
 
 async function answer(arrival: Arrival, options: AppOptions): Promise<Response> {
@@ -115,7 +121,8 @@ async function answer(arrival: Arrival, options: AppOptions): Promise<Response> 
   if (match === null) throw new RegistryError("ROUTE_UNKNOWN");
   const route = requireMethod(match, request.method);
   const repository = route.scope === "registry" ? null : requireName(match.rawName);
-  const caller = await admit(arrival, errandOf(route, repository, arrival), options, arrival.seen);
+  arrival.traces.subject = { kind: "v2", route: route.id, target: decodeTarget(match) };
+  const caller = await admit(arrival, errandOf(route, repository, arrival), options);
   const exchange = { ...arrival, caller };
   if (route.id === MANIFEST_ROUTE && options.limits !== null) {
     return await limitPulls(exchange, options.limits, () => handle(route, exchange, match, repository));
@@ -174,12 +181,17 @@ async function answerTokens(
   { auth, authorize, limits }: AppOptions,
 ): Promise<Response | null> {
   if (auth === null || auth.external !== null) return null;
-  const { path, request, query } = arrival;
+  const { path, request, query, traces } = arrival;
   if (path === KEYS_PATH) return await answerKeys(request, auth);
   if (path !== TOKEN_PATH) return null;
   await limits?.byAddress(arrival.origin.address, request);
   const presented = presentedBy(arrival, { allowsSession: false });
-  return await answerToken({ request, query, presented, auth, authorize });
+  traces.subject = { kind: "token" };
+  const seen = (caller: Caller, hasSignedIn: boolean) => {
+    traces.caller = caller;
+    traces.hasSignedIn = hasSignedIn;
+  };
+  return await answerToken({ request, query, presented, auth, authorize, seen });
 }
 
 /** Where people sign in by their provider; null for every other path, and without one. */
@@ -201,7 +213,7 @@ const LOGIN_PATHS: readonly string[] = [LOGIN_PATH, CALLBACK_PATH, LOGOUT_PATH];
 
 /** The management API: who may not use it learns nothing of its routes. */
 async function answerManagement(target: ApiTarget, arrival: Arrival, options: AppOptions): Promise<Response> {
-  const { request, seen } = arrival;
+  const { request, traces } = arrival;
   const repository = target.rawName === null ? null : requireName(target.rawName);
   const errand: Errand = {
     action: actionOf(request.method, target),
@@ -211,7 +223,8 @@ async function answerManagement(target: ApiTarget, arrival: Arrival, options: Ap
     isUpload: false,
     allowsSession: true,
   };
-  const caller = await admit(arrival, errand, options, seen);
+  traces.subject = { kind: "api", path: target.path };
+  const caller = await admit(arrival, errand, options);
   // Most registries are asked for images alone: schemas and router of the API are loaded when it is used.
   const { answerApi } = await import("./api/api.ts");
   return await answerApi({ exchange: { ...arrival, caller }, repository, path: target.path });

@@ -4,6 +4,7 @@ import type { Auth } from "../auth/auth.ts";
 import type { Certificate } from "../auth/authenticate.ts";
 import type { Authorize } from "../auth/authorize.ts";
 import type { Caller } from "../auth/caller.ts";
+import type { AuditDetail } from "../registry/audit.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Origin } from "../net/client-address.ts";
 import type { UploadPace } from "./upload-pace.ts";
@@ -45,6 +46,8 @@ export interface Exchange {
   readonly authorize: Authorize;
   readonly caller: Caller;
   readonly query: URLSearchParams;
+  /** Says more of what was done, for the audit trail. */
+  readonly note: (detail: AuditDetail) => void;
   /** Logs why something failed that goes on after the answer. */
   readonly reportFailure: (error: unknown) => void;
 }

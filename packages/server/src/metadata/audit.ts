@@ -15,6 +15,7 @@ export type AuditAction =
   | "deletion.undo"
   | "deletion.purge"
   | "policies.set"
+  | "quota.set"
   | "retention.run"
   | "garbage.run"
   | "account.create"
@@ -53,6 +54,7 @@ export interface AuditDetail {
   /** Name of an account that exists. Never what somebody typed as a name: passwords are typed there, too. */
   readonly account?: string;
   readonly role?: string;
+  readonly namespace?: string;
   /** Public id of an access token. */
   readonly token?: string;
   /** Record that undoes it. */

@@ -18,6 +18,7 @@ export const AUDIT_KINDS: Readonly<Record<AuditAction, "change" | "refusal" | "p
   "deletion.undo": "change",
   "deletion.purge": "change",
   "policies.set": "change",
+  "quota.set": "change",
   "retention.run": "change",
   "garbage.run": "change",
   "account.create": "change",

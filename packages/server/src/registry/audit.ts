@@ -1,9 +1,15 @@
-import type { AuditEntry, AuditFilter, Metadata, StoredAuditEntry } from "../metadata/metadata.ts";
+import type {
+  AuditDetail,
+  AuditEntry,
+  AuditFilter,
+  Metadata,
+  StoredAuditEntry,
+} from "../metadata/metadata.ts";
 import { type AuditActor, AUDIT_KINDS, type AuditDeed, NOBODY, toEntry } from "./audit-entry.ts";
 import { breathe } from "./breathe.ts";
 import { Refusals } from "./refusals.ts";
 
-export type { AuditFilter, StoredAuditEntry };
+export type { AuditDeed, AuditDetail, AuditFilter, StoredAuditEntry };
 
 /** Entries that wait to be written; of more, refusals go first. */
 const QUEUE_MAX = 10_000;

@@ -37,7 +37,7 @@ export function locateApi(path: string): ApiTarget | null {
 }
 
 /** What is not part of the registry's content. A backup needs holds, and a token that leaked must end at any time. */
-const OUTSIDE_CONTENT = ["holds", "self", "users", "robots", "access", "keys"] as const;
+const OUTSIDE_CONTENT = ["holds", "self", "users", "robots", "access", "workloads", "keys"] as const;
 
 /** Whether a request would change what the registry holds, which a read-only one refuses. */
 export function changesRegistry(method: string, { path }: ApiTarget): boolean {

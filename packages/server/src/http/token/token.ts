@@ -20,6 +20,8 @@ export interface TokenExchange {
   readonly presented: Presented;
   readonly auth: Auth;
   readonly authorize: Authorize;
+  /** Tells who it is as soon as it is known, and whether they sign in for longer than this token. */
+  readonly seen: (caller: Caller, hasSignedIn: boolean) => void;
 }
 
 /** What was asked for, in whichever form. */
@@ -44,6 +46,9 @@ export async function answerToken(exchange: TokenExchange): Promise<Response> {
   requireMethod(request.method);
   const wanted = request.method === "POST" ? await readPost(exchange) : await readGet(exchange);
   const { caller, scopes } = wanted;
+  // `docker login` asks for no scope: it wants to know whether the password is right.
+  const isLogin = wanted.refreshToken === null && (wanted.isOffline || scopes.length === 0);
+  exchange.seen(caller, isLogin && caller.credential.kind === "password");
   const access = grantedScopes(caller, scopes, authorize);
   const subject = caller.name ?? "";
   const source = caller.credential.kind === "access-token" ? caller.credential.id : null;
