@@ -114,6 +114,7 @@ describe("the API of quotas", () => {
     ["text", { tags: "5" }],
     ["an unknown member", { byte: 5 }],
     ["an array", []],
+    ["nothing", {}],
   ])("a limit of %s is refused", async (_, limits) => {
     await using app = new TestApp();
     const response = await api(app, "PUT", "/team", limits);
@@ -146,7 +147,7 @@ describe("bytes", () => {
     await limit(app, "team", { bytes: 1_000 });
     const error = await refusal(await app.pushBlob("team/b", blob(301, 2)));
     expect(error.message).toBe(
-      `quota: the namespace "team" may hold 1000 bytes and holds 700 bytes; delete something or ask an administrator`,
+      `quota exceeded: the namespace "team" may hold 1000 bytes and holds 700 bytes; delete something or ask an administrator`,
     );
     expect(error.detail).toEqual({ namespace: "team", resource: "bytes", limit: 1_000, used: 700 });
     expect((await quota(app, "team")).used).toEqual({ bytes: 700, repositories: 1, tags: 0 });
@@ -316,6 +317,27 @@ describe("at 100 % of everything", () => {
     expect((await app.request("GET", "/api/v1/repositories/team/a")).status).toBe(404);
     await limit(app, "team", { repositories: 2 });
     expect((await app.request("POST", "/api/v1/deletions/1/undo")).status).toBe(200);
+  });
+
+  test("of uploads that began together in new repositories the one too many ends when it is finished, and leaves nothing", async () => {
+    await using app = new TestApp();
+    await limit(app, "team", { repositories: 1 });
+    const statuses: number[] = [];
+    const locations = [await start(app, "team/a"), await start(app, "team/b")];
+    for (const [at, location] of locations.entries()) {
+      const { bytes, digest } = blob(100, at + 1);
+      const finished = await app.request("PUT", `${location}?digest=${digest}`, { body: bytes });
+      statuses.push(finished.status);
+    }
+    expect(statuses).toEqual([201, 403]);
+    expect((await quota(app, "team")).used).toEqual({ bytes: 100, repositories: 1, tags: 0 });
+    expect((await app.request("GET", locations[1] ?? "")).status).toBe(404);
+    const keys: string[] = [];
+    for await (const key of app.store.list()) keys.push(key);
+    expect(keys).toHaveLength(1);
+    app.clockAhead += 30 * HOUR_MS;
+    await app.collect();
+    expect((await app.pushBlob("team/a", blob(100, 2))).status).toBe(201);
   });
 
   test("of several quotas all must hold, and the narrowest may be the widest namespace's", async () => {

@@ -60,7 +60,7 @@ export interface QuotaExcess {
 export class QuotaExceeded extends RegistryError {
   constructor(excess: QuotaExcess) {
     super("DENIED", {
-      message: `quota: ${describeUse(excess)}; delete something or ask an administrator`,
+      message: `quota exceeded: ${describeUse(excess)}; delete something or ask an administrator`,
       detail: excess,
     });
     this.name = "QuotaExceeded";

@@ -15,9 +15,12 @@ const NamespaceParam = parsed<QuotaNamespace>(
   `a namespace, or "${WHOLE}" for the whole registry`,
 ).meta({ description: `namespace, slashes as they are or as %2F; "${WHOLE}" is the whole registry` });
 
-const Limit = Count.nullable().default(null).meta({ description: "a maximum; null or absent: no limit" });
+const Limit = Count.nullable().optional().meta({ description: "a maximum; null or absent: no limit" });
 
-const Limits = z.strictObject({ bytes: Limit, repositories: Limit, tags: Limit });
+/** An empty body would lift every limit. */
+const Limits = z
+  .strictObject({ bytes: Limit, repositories: Limit, tags: Limit })
+  .refine((limits) => Object.keys(limits).length > 0, "wanted at least one of bytes, repositories and tags");
 
 const Quota = z
   .object({
@@ -80,7 +83,8 @@ export function addQuotaRoutes(api: Api): void {
     body(Limits),
     async (context) => {
       const { namespace } = context.req.valid("param");
-      const limits = context.req.valid("json");
+      const { bytes = null, repositories = null, tags = null } = context.req.valid("json");
+      const limits = { bytes, repositories, tags };
       return answer(Quota, toQuota(await context.env.exchange.registry.quotas.set(namespace, limits)));
     },
   );

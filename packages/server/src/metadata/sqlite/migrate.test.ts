@@ -73,3 +73,39 @@ test("migration 2 counts what a repository holds, and gives each link the lease 
     { digest: "untagged", loose_since: 60 },
   ]);
 });
+
+test("the migration of quotas counts the bytes of manifests, deleted ones too, for the name a repository had", () => {
+  const database = new Database(":memory:", { strict: true });
+  const before = MIGRATIONS.slice(
+    0,
+    MIGRATIONS.findIndex(({ name }) => name === "quotas"),
+  );
+  for (const { sql } of before) database.run(sql);
+  database.run(`
+    INSERT INTO repositories (id, name, created_at, deleted_at) VALUES (1, 'team/a', 5, NULL), (2, '~7', 5, 6), (3, 'b', 5, NULL);
+    INSERT INTO manifests (repository_id, digest, media_type, size, content_size, pushed_at, bytes)
+      VALUES (1, 'm', 'type', 10, 100, 50, x'00'), (2, 'm', 'type', 20, 0, 60, x'00');
+    INSERT INTO deletions (id, kind, repository, repository_id, reason, deleted_at, undo_until) VALUES
+      (7, 'repository', 'team/gone', 2, 'request', 6, 9), (8, 'manifest', 'team/a', 1, 'request', 6, 9),
+      (9, 'manifest', 'whose/row/was/3', 3, 'request', 6, 9);
+    INSERT INTO deleted_manifests VALUES (8, 'd', '{}', '{}', x'010203'), (9, 'd', '{}', '{}', x'01020304');`);
+  database.run(`CREATE TABLE migrations (
+    version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT`);
+  for (const { version, name, sql } of before) {
+    const checksum = new Bun.CryptoHasher("sha256").update(sql).digest("hex");
+    database.query("INSERT INTO migrations VALUES (?, ?, ?, 0)").run(version, name, checksum);
+  }
+  migrate(database, now);
+  expect(database.query("SELECT id, quota_name, manifest_bytes FROM repositories ORDER BY id").all()).toEqual(
+    [
+      { id: 1, quota_name: "team/a", manifest_bytes: 13 },
+      { id: 2, quota_name: "team/gone", manifest_bytes: 20 },
+      { id: 3, quota_name: "b", manifest_bytes: 0 },
+    ],
+  );
+  expect(database.query("SELECT id, repository_id FROM deletions ORDER BY id").all()).toEqual([
+    { id: 7, repository_id: 2 },
+    { id: 8, repository_id: 1 },
+    { id: 9, repository_id: 0 },
+  ]);
+});

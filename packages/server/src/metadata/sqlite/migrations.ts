@@ -443,7 +443,7 @@ END;
 
 /**
  * Whether a row of quotas is for the repository `name`. A namespace that is lies between the first part of the name and
- * the whole of it, so only such rows are looked at. A part of migration 4: never edited.
+ * the whole of it, so only such rows are looked at. A part of the migration "quotas": never edited.
  */
 function isCovering(name: string): string {
   return `(namespace = '' OR (namespace >= SUBSTR(${name}, 1, INSTR(${name} || '/', '/') - 1) AND namespace <= ${name}
