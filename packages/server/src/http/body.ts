@@ -2,6 +2,10 @@ import { RegistryError } from "@stowage/oci/errors";
 import type { Connection } from "./exchange.ts";
 import { PaceMeter } from "./upload-pace.ts";
 
+/** How long and how much of a refused body is read on, in milliseconds and bytes. */
+const DRAIN_MS_MAX = 30_000;
+const DRAIN_BYTES_MAX = 4 * 1024 ** 3;
+
 /** The idle timeout is set anew at most this often, in milliseconds: it costs a call into the server. */
 const REARM_INTERVAL_MS = 1_000;
 
@@ -42,6 +46,36 @@ function tooSlow(bytesPerSecondMin: number): RegistryError {
     message: `the upload is slower than ${bytesPerSecondMin} bytes per second: ask for its offset and go on with PATCH`,
     headers: { Connection: "close" },
   });
+}
+
+/**
+ * Runs `work` on the pieces of a body. When it says DENIED in their middle, the others are read and dropped before that is
+ * answered: the server closes the connection with its answer, and a client that is still sending then sees a broken pipe
+ * instead of the reason, and tries again.
+ */
+export async function readOnWhenDenied<T>(
+  body: AsyncIterable<Uint8Array> | null,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (body !== null && error instanceof RegistryError && error.code === "DENIED") await drain(body);
+    throw error;
+  }
+}
+
+async function drain(body: AsyncIterable<Uint8Array>): Promise<void> {
+  const until = performance.now() + DRAIN_MS_MAX;
+  let bytes = 0;
+  try {
+    for await (const piece of body) {
+      bytes += piece.byteLength;
+      if (bytes > DRAIN_BYTES_MAX || performance.now() > until) return;
+    }
+  } catch {
+    // The client has gone away: nobody reads the answer.
+  }
 }
 
 export interface BodyLimits {

@@ -5,7 +5,7 @@ import { quote, requireDigest } from "@stowage/oci/reference";
 import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repository-name";
 import { parseUploadId } from "@stowage/oci/upload-id";
 import type { Chunk, UploadRef } from "../../registry/uploads.ts";
-import { streamBody } from "../body.ts";
+import { readOnWhenDenied, streamBody } from "../body.ts";
 import type { RepositoryExchange } from "../exchange.ts";
 
 /**
@@ -19,7 +19,10 @@ export async function startUpload(exchange: RepositoryExchange): Promise<Respons
     if (mounted !== null) return created(repository, mounted);
   } else if (query.has("digest")) {
     const digest = requireOneDigest(query);
-    const ref = await registry.uploads.start(caller, repository, { algorithm: algorithmOf(digest), digest });
+    const wanted = { algorithm: algorithmOf(digest), digest };
+    const ref = await readOnWhenDenied(streamBody(exchange.request, exchange.connection), () =>
+      registry.uploads.start(caller, repository, wanted),
+    );
     return await finish(exchange, ref, digest);
   }
   const ref = await registry.uploads.start(caller, repository, {
@@ -39,7 +42,8 @@ export async function getUpload(exchange: RepositoryExchange): Promise<Response>
 /** `PATCH <location>`: the next chunk, or without Content-Range a stream of unknown length (docker). */
 export async function patchUpload(exchange: RepositoryExchange): Promise<Response> {
   const ref = requireUpload(exchange);
-  const result = await exchange.registry.uploads.append(ref, requireChunk(exchange));
+  const chunk = requireChunk(exchange);
+  const result = await readOnWhenDenied(chunk.body, () => exchange.registry.uploads.append(ref, chunk));
   if (result.kind === "out-of-order") throw outOfOrder(ref, result.offset);
   return new Response(null, { status: 202, headers: sessionHeaders(ref, result.offset) });
 }
@@ -59,7 +63,10 @@ export async function cancelUpload(exchange: RepositoryExchange): Promise<Respon
 async function finish(exchange: RepositoryExchange, ref: UploadRef, digest: Digest): Promise<Response> {
   const { request, registry, repository } = exchange;
   const hasBody = request.body !== null && request.headers.get("Content-Length") !== "0";
-  const result = await registry.uploads.finish(ref, digest, hasBody ? requireChunk(exchange) : null);
+  const chunk = hasBody ? requireChunk(exchange) : null;
+  const result = await readOnWhenDenied(chunk?.body ?? null, () =>
+    registry.uploads.finish(ref, digest, chunk),
+  );
   if (result.kind === "out-of-order") throw outOfOrder(ref, result.offset);
   return created(repository, digest);
 }
