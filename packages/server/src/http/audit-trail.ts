@@ -4,14 +4,14 @@ import { parseTag } from "@stowage/oci/tag";
 import type { Caller } from "../auth/caller.ts";
 import type { Audit, AuditDeed, AuditDetail } from "../registry/audit.ts";
 import { apiDeedOf } from "./api/deeds.ts";
-import type { Errand } from "./admit.ts";
+import type { Wanted } from "./challenge.ts";
 import type { Origin } from "../net/client-address.ts";
 
 /** What is known of a request when it has been answered. Filled on its way. */
 export interface Traces {
   /** Null: it did not get as far as that. */
   caller: Caller | null;
-  errand: Pick<Errand, "action" | "repository"> | null;
+  errand: Pick<Wanted, "action" | "repository"> | null;
   /** What was asked for: an endpoint of `/v2/`, of the management API, or the token endpoint. */
   subject: Subject | null;
   /** What handlers say of what they did. */

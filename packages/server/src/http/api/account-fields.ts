@@ -1,3 +1,4 @@
+import type { Exchange } from "../exchange.ts";
 import { z } from "zod";
 import { GrantSchema } from "../../auth/access-document.ts";
 import type { AccessToken, Grant, MadeToken } from "../../auth/administration.ts";
@@ -92,7 +93,8 @@ export function toToken(token: AccessToken): z.output<typeof Token> {
 }
 
 /** 201 with the secret, which nobody will see again. */
-export function answerMade({ token, secret }: MadeToken): Response {
+export function answerMade({ note }: Pick<Exchange, "note">, { token, secret }: MadeToken): Response {
+  note({ account: token.account, token: token.id });
   return answer(MadeTokenAnswer, { ...toToken(token), secret }, 201);
 }
 

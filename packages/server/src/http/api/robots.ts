@@ -81,6 +81,7 @@ export function addRobotRoutes(api: Api): void {
       const { expiresIn, ...wanted } = context.req.valid("json");
       const expiresAt = endOf(administration.now(), expiresIn);
       const made = await administration.createRobot(caller, { ...wanted, expiresAt });
+      context.env.exchange.note({ account: made.name });
       return answer(Robot, toRobot(made), 201);
     },
   );

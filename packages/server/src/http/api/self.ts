@@ -84,7 +84,7 @@ export function addSelfRoutes(api: Api): void {
       const { label, expiresIn, limit = null } = context.req.valid("json");
       const expiresAt = endOf(administration.now(), expiresIn);
       const wish = { label, limit, expiresAt };
-      return answerMade(await administration.createPersonalToken(ownName(exchange), wish));
+      return answerMade(exchange, await administration.createPersonalToken(ownName(exchange), wish));
     },
   );
   api.delete(

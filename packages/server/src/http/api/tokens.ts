@@ -115,7 +115,10 @@ function addRobotTokenRoutes(api: Api, tag: string): void {
       const { label, expiresIn } = context.req.valid("json");
       const expiresAt = endOf(administration.now(), expiresIn);
       const { robot } = context.req.valid("param");
-      return answerMade(await administration.createRobotToken(robot, { label, expiresAt }));
+      return answerMade(
+        context.env.exchange,
+        await administration.createRobotToken(robot, { label, expiresAt }),
+      );
     },
   );
   api.post(
@@ -135,7 +138,10 @@ function addRobotTokenRoutes(api: Api, tag: string): void {
       const { label, expiresIn, overlap } = context.req.valid("json");
       const expiresAt = endOf(administration.now(), expiresIn);
       const wish = { label, expiresAt, overlapMs: overlap * 1_000 };
-      return answerMade(await administration.rotateRobotToken(context.req.valid("param").robot, wish));
+      return answerMade(
+        context.env.exchange,
+        await administration.rotateRobotToken(context.req.valid("param").robot, wish),
+      );
     },
   );
   api.delete(

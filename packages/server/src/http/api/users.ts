@@ -81,9 +81,10 @@ export function addUserRoutes(api: Api): void {
     }),
     body(NewUser),
     async (context) => {
-      const { administration, caller } = context.env.exchange;
+      const { administration, caller, note } = context.env.exchange;
       const { password = null, ...wanted } = context.req.valid("json");
       const made = await administration.createUser(caller, { ...wanted, password });
+      note({ account: made.account.name });
       return answer(MadeUser, { ...toUser(made.account), password: made.password }, 201);
     },
   );
