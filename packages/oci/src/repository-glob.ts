@@ -17,7 +17,22 @@ export function compileRepositoryGlob(glob: string): ((repository: string) => bo
   const parts = glob.split("/");
   if (!parts.every((part) => PART.test(part))) return null;
   if (!/[*?]/.test(glob)) return (repository) => repository === glob;
+  const folder = folderOf(glob);
+  if (folder === "") return () => true;
+  if (folder !== null) return (repository) => repository === folder || repository.startsWith(`${folder}/`);
   return (repository) => matchesAll(parts, repository.split("/"), { star: "**", matches: matchesPart });
+}
+
+/** Whether matching takes one comparison; others take up to as many steps as glob times name have characters. */
+export function isQuickGlob(glob: string): boolean {
+  return !/[*?]/.test(glob) || folderOf(glob) !== null;
+}
+
+/** What `folder/**` is for; empty for `**`, null for other globs. */
+function folderOf(glob: string): string | null {
+  if (glob === "**") return "";
+  const folder = glob.endsWith("/**") ? glob.slice(0, -"/**".length) : "";
+  return folder === "" || /[*?]/.test(folder) ? null : folder;
 }
 
 function matchesPart(pattern: string, part: string): boolean {

@@ -1,5 +1,5 @@
 import { RegistryError } from "@stowage/oci/errors";
-import { compileRepositoryGlob, REPOSITORY_GLOB_WANTED } from "@stowage/oci/repository-glob";
+import { compileRepositoryGlob, isQuickGlob, REPOSITORY_GLOB_WANTED } from "@stowage/oci/repository-glob";
 import { z } from "zod";
 import { EVERYBODY, SIGNED_IN } from "./caller.ts";
 import { GRANTED } from "./grants.ts";
@@ -8,6 +8,13 @@ import { GRANTED } from "./grants.ts";
 const RULES_MAX = 1_000;
 const ENTRIES_MAX = 1_000;
 const REPOSITORIES_MAX = 100;
+
+/**
+ * Globs that are neither a name nor `folder/**`, and characters of all of them: each character may be compared with each
+ * of a name. As many as this take a request 10 ms in the worst case.
+ */
+const SLOW_GLOBS_MAX = 500;
+const SLOW_CHARACTERS_MAX = 8_192;
 
 /** Problems that an answer names. */
 const PROBLEMS_SHOWN_MAX = 20;
@@ -65,9 +72,32 @@ export const AccessSchema = z
       .default([])
       .meta({ description: "what is not allowed by one of them is refused" }),
   })
+  .superRefine(({ rules }, context) => checkGlobs(rules, context))
   .meta({ id: "Access", description: "Who may do what with which repositories." });
 
 export type AccessDocument = z.output<typeof AccessSchema>;
+
+/** Several of them, as a robot or a token has. */
+export function grantsUpTo(max: number, slowGlobsMax: number) {
+  return z
+    .array(GrantSchema)
+    .max(max)
+    .superRefine((grants, context) => checkGlobs(grants, context, slowGlobsMax));
+}
+
+function checkGlobs(
+  grants: readonly { readonly repositories: readonly string[] }[],
+  context: z.RefinementCtx,
+  globsMax = SLOW_GLOBS_MAX,
+): void {
+  const slow = grants.flatMap(({ repositories }) => repositories.filter((glob) => !isQuickGlob(glob)));
+  const characters = slow.reduce((sum, glob) => sum + glob.length, 0);
+  if (slow.length <= globsMax && characters <= SLOW_CHARACTERS_MAX) return;
+  context.addIssue({
+    code: "custom",
+    message: `${slow.length} globs of ${characters} characters are neither a name nor FOLDER/**; wanted at most ${globsMax} such globs of ${SLOW_CHARACTERS_MAX} characters together`,
+  });
+}
 
 /** @throws RegistryError REQUEST_INVALID with every problem of the document */
 export function parseAccess(document: unknown): AccessDocument {

@@ -16,6 +16,7 @@ import type { Connection, Exchange } from "./exchange.ts";
 import { CALLBACK_PATH, LOGIN_PATH, type Login, LOGOUT_PATH } from "./oidc/login.ts";
 import { answerHealth } from "./ops/health.ts";
 import type { RateLimits } from "./rate-limits.ts";
+import { Seal } from "./seal.ts";
 import { answerKeys, KEYS_PATH } from "./token/keys.ts";
 import { answerToken } from "./token/token.ts";
 import { createMatcher, type Match } from "./v2/match.ts";
@@ -40,6 +41,7 @@ const matcher = createMatcher(V2_ROUTES);
 /** The only door: every request is identified, matched, parsed, authorized, handled, answered and logged here. */
 export function createApp(options: AppOptions): App {
   const { registry, administration, authorize, auth, log, trustedProxies } = options;
+  const seal = new Seal();
   const reportFailure = (error: unknown) =>
     log.error("background work failed", { error: describeError(error) });
   return async (request, connection) => {
@@ -58,6 +60,7 @@ export function createApp(options: AppOptions): App {
       origin,
       registry,
       administration,
+      seal,
       authorize,
       auth,
       query,

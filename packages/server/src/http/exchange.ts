@@ -6,6 +6,7 @@ import type { Authorize } from "../auth/authorize.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { AuditDetail } from "../registry/audit.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { Seal } from "./seal.ts";
 import type { Origin } from "../net/client-address.ts";
 import type { UploadPace } from "./upload-pace.ts";
 
@@ -45,6 +46,8 @@ export interface Exchange {
   readonly administration: Administration;
   readonly authorize: Authorize;
   readonly caller: Caller;
+  /** Hides where a listing goes on from whoever may not see it. */
+  readonly seal: Seal;
   readonly query: URLSearchParams;
   /** Says more of what was done, for the audit trail. */
   readonly note: (detail: AuditDetail) => void;

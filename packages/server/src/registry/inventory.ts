@@ -32,6 +32,14 @@ const NAMES_SHOWN_MAX = 1_000;
 /** Most manifests and deletions that are named of each repository that has a blob. */
 const HOLDERS_SHOWN_MAX = 100;
 
+/** Where the listing goes on behind a repository. */
+export function positionOf(
+  { name, pushedAt, blobBytes, tags }: RepositorySummary,
+  sort: RepositoryQuery["sort"],
+): Position {
+  return { value: { name: 0, pushed: pushedAt ?? 0, size: blobBytes, tags }[sort], name };
+}
+
 export type RepositoriesRequest = Omit<RepositoryQuery, "until"> & { readonly until: number };
 
 export interface Exclusive {
@@ -77,8 +85,7 @@ export class Inventory {
     const entries = found.slice(0, entriesMax);
     const last = entries.at(-1);
     if (last === undefined || found.length === entries.length) return { entries, next: null };
-    const values = { name: 0, pushed: last.pushedAt ?? 0, size: last.blobBytes, tags: last.tags };
-    return { entries, next: { value: values[sort], name: last.name } };
+    return { entries, next: positionOf(last, sort) };
   }
 
   /** @throws RegistryError NAME_UNKNOWN */
@@ -86,6 +93,10 @@ export class Inventory {
     const found = await this.#metadata.inventory.repository(name);
     if (found === null) throw new RegistryError("NAME_UNKNOWN", { detail: { name } });
     return found;
+  }
+
+  async has(name: RepositoryName): Promise<boolean> {
+    return (await this.#metadata.inventory.repository(name)) !== null;
   }
 
   /** Makes an empty repository. @throws RegistryError CONFLICT when there is one */

@@ -1,6 +1,6 @@
 import type { Exchange } from "../exchange.ts";
 import { z } from "zod";
-import { GrantSchema } from "../../auth/access-document.ts";
+import { grantsUpTo } from "../../auth/access-document.ts";
 import type { AccessToken, Grant, MadeToken } from "../../auth/administration.ts";
 import { LABEL_LENGTH_MAX } from "../../auth/access-tokens.ts";
 import { NAME_WANTED, parseAccountName, parseOwnerName } from "../../auth/account-names.ts";
@@ -13,6 +13,9 @@ const DESCRIPTION_LENGTH_MAX = 500;
 
 /** Most grants of a robot or a token. */
 const GRANTS_MAX = 20;
+
+/** Globs of them that are neither a name nor `folder/**`: everybody may give their tokens some. */
+const SLOW_GLOBS_MAX = 50;
 
 /** Longest time that something is good for, in seconds: ten years. */
 const SECONDS_MAX = 10 * 366 * 24 * 3_600;
@@ -45,7 +48,7 @@ export const ExpiresAt = z.iso
   .nullable()
   .meta({ type: ["string", "null"], format: "date-time", description: "null: no end" });
 
-export const GrantsBody = z.array(GrantSchema).max(GRANTS_MAX);
+export const GrantsBody = grantsUpTo(GRANTS_MAX, SLOW_GLOBS_MAX);
 
 const GrantText = z.object({ repositories: z.array(z.string()), may: z.array(z.string()) });
 export const GrantList = z.array(GrantText);

@@ -1,6 +1,15 @@
 import { z } from "zod";
 import { parseRepositoryName } from "@stowage/oci/repository-name";
-import type { RepositorySummary } from "../../registry/inventory.ts";
+import {
+  type Listing,
+  type Position,
+  positionOf,
+  type RepositoriesRequest,
+  type RepositorySummary,
+} from "../../registry/inventory.ts";
+import { listVisible } from "../../registry/visible-entries.ts";
+import type { Exchange } from "../exchange.ts";
+import { visibleTo } from "../visible.ts";
 import { type Api, repositoryOf } from "./api-request.ts";
 import { formatCursor, requireCursor } from "./cursor.ts";
 import { answer, answerPage, describe, isoTime, isoTimeOrNull } from "./describe.ts";
@@ -57,27 +66,27 @@ export function addRepositoryRoutes(api: Api): void {
     describe({
       id: "listRepositories",
       tag,
-      summary: "Repositories, empty ones included",
+      summary: "Repositories that the caller may pull, empty ones included",
       answer: RepositoryPage,
     }),
     query(RepositoryQuery),
     async (context) => {
-      const { inventory } = context.env.exchange.registry;
+      const { exchange } = context.env;
       const { n, next, order, ...wanted } = context.req.valid("query");
       const of = `repositories ${wanted.sort} ${order}`;
-      const cursor = next === undefined ? null : requireCursor(next, of);
-      const until = cursor?.until ?? (await inventory.now());
-      const listing = await inventory.repositories({
-        ...wanted,
-        descending: order === "desc",
-        after: cursor?.after ?? null,
-        until,
-        entriesMax: n,
-      });
-      const after = listing.next;
+      const isVisible = visibleTo(exchange);
+      // Where a page ends may be at a repository that the caller must not know, so those cursors are sealed.
+      const said = next === undefined || isVisible === null ? next : ((await exchange.seal.open(next)) ?? "");
+      const cursor = said === undefined ? null : requireCursor(said, of);
+      const until = cursor?.until ?? (await exchange.registry.inventory.now());
+      const after = cursor?.after ?? null;
+      const request = { ...wanted, descending: order === "desc", after, until, entriesMax: n };
+      const listing = await listRepositories(exchange, request, isVisible);
+      const cursorAfter = listing.next === null ? null : formatCursor({ of, until, after: listing.next });
       return answerPage(context, RepositoryPage, {
         repositories: listing.entries.map(toRepository),
-        next: after === null ? null : formatCursor({ of, until, after }),
+        next:
+          cursorAfter === null || isVisible === null ? cursorAfter : await exchange.seal.close(cursorAfter),
       });
     },
   );
@@ -144,6 +153,24 @@ export function addRepositoryRoutes(api: Api): void {
       });
     },
   );
+}
+
+async function listRepositories(
+  { registry }: Exchange,
+  request: RepositoriesRequest,
+  isVisible: ReturnType<typeof visibleTo>,
+): Promise<Listing<RepositorySummary>> {
+  const { inventory } = registry;
+  if (isVisible === null) return await inventory.repositories(request);
+  const { sort, after, entriesMax } = request;
+  return await listVisible<RepositorySummary, Position>({
+    read: async (from, max) =>
+      (await inventory.repositories({ ...request, after: from, entriesMax: max })).entries,
+    positionOf: (repository) => positionOf(repository, sort),
+    isVisible: ({ name }) => isVisible(name),
+    after,
+    entriesMax,
+  });
 }
 
 function toRepository(repository: RepositorySummary): z.output<typeof Repository> {

@@ -24,7 +24,7 @@ const PasswordChange = z.strictObject({ current: z.string(), new: Password });
 const NewToken = z.strictObject({
   label: Label.min(1),
   expiresIn: ExpiresIn.optional(),
-  limit: GrantsBody.min(1).optional().meta({ description: "at most this; without it what the account may" }),
+  limit: GrantsBody.optional().meta({ description: "at most this; without it what the account may" }),
 });
 
 const tag = "self";
