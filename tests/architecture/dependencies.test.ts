@@ -30,7 +30,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "http/oidc": ["auth", "http"],
   "http/token": ["auth", "http"],
   "http/ops": ["registry"],
-  listen: ["http", "observe"],
+  listen: ["http", "net", "observe"],
   // An independent look at what lies in a data folder: it shares nothing with the rooms that wrote it.
   maintenance: [],
   jobs: ["auth", "metadata", "blobstore", "observe", "registry"],

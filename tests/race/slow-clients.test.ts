@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
-import type { ListenLimits } from "@stowage/server/listen/limits";
+import { LISTEN_LIMITS, type ListenLimits } from "@stowage/server/listen/limits";
 import { blobOf, digestOf } from "../support/content.ts";
 import { Served } from "../support/served.ts";
 
@@ -8,6 +8,7 @@ import { Served } from "../support/served.ts";
 
 /** Bun's timer counts in steps of 4 s. */
 const SHORT: ListenLimits = {
+  ...LISTEN_LIMITS,
   idleSeconds: 4,
   uploadPace: { graceMs: 600, windowMs: 600, bytesPerSecondMin: 1024, stallSeconds: 4 },
 };

@@ -47,8 +47,8 @@ suite("client certificates", [program("openssl")], () => {
   /** A door whose app answers with the certificate that it sees. */
   async function openMirror(require = false): Promise<TlsDoors & AsyncDisposable> {
     const doors = await openTlsDoors({
-      app: async (_, { clientCertificate, remoteAddress }) =>
-        Response.json({ clientCertificate, remoteAddress }),
+      app: async (request, { clientCertificate, remoteAddress }) =>
+        Response.json({ clientCertificate, remoteAddress, url: request.url }),
       limits: LISTEN_LIMITS,
       hostname: "127.0.0.1",
       port: 0,
@@ -60,6 +60,7 @@ suite("client certificates", [program("openssl")], () => {
         requireClientCertificate: require,
       },
       pollMs: 60_000,
+      isOver: () => false,
       now: Date.now,
     });
     return { ...doors, [Symbol.asyncDispose]: () => doors.cut() };
@@ -88,7 +89,10 @@ suite("client certificates", [program("openssl")], () => {
     });
     expect(Math.abs((seen?.notAfter ?? 0) - Date.now() - 86_400_000)).toBeLessThan(600_000);
     const response = await fetch(`https://127.0.0.1:${doors.port}/`, { tls: await clientTls(alice) });
-    expect(await response.json()).toMatchObject({ remoteAddress: "127.0.0.1" });
+    expect(await response.json()).toMatchObject({
+      remoteAddress: "127.0.0.1",
+      url: expect.stringMatching(/^https:/),
+    });
   });
 
   test("connections side by side, kept open, are never taken for each other", async () => {

@@ -5,6 +5,7 @@ import { FIRST_ADMIN } from "./auth/first-admin.ts";
 import { isLoopback, type Settings } from "./config/settings.ts";
 import type { App } from "./http/app.ts";
 import { answerOn, type BunServer } from "./listen/answer.ts";
+import { ConnectionCensus } from "./listen/connection-census.ts";
 import { BODY_BYTES_MAX, type Door, openDoor } from "./listen/door.ts";
 import { LISTEN_LIMITS, type ListenLimits } from "./listen/limits.ts";
 import { openTlsDoors, TLS_POLL_MS } from "./listen/tls-doors.ts";
@@ -54,7 +55,7 @@ export async function serve(
     onFatal: exitNow,
     background: true,
   });
-  const { door, reload } = await listen(settings, { app: system.app, log, limits }).catch(
+  const { door, census, reload } = await listen(settings, { app: system.app, log, limits }).catch(
     async (error: unknown) => {
       await system[Symbol.asyncDispose]();
       throw error;
@@ -75,6 +76,7 @@ export async function serve(
     stop() {
       if (draining) return;
       draining = true;
+      census?.[Symbol.dispose]();
       log.info("stopping: requests in flight have time to finish", { seconds: settings.drainSeconds });
       void Promise.all([drain(door, settings.drainSeconds, log), local?.stop(true)])
         .then(() => system[Symbol.asyncDispose]())
@@ -107,17 +109,30 @@ Set another with \`stowage admin user set-password ${FIRST_ADMIN}\`.
 
 interface Listening {
   readonly door: Door;
+  readonly census: ConnectionCensus | null;
   readonly reload: () => Promise<void>;
 }
 
 async function listen(
-  { hostname, port, tls }: Settings,
+  { hostname, port, tls, connectionsPerAddress, trustedProxies }: Settings,
   parts: { readonly app: App; readonly log: Log; readonly limits: ListenLimits },
 ): Promise<Listening> {
-  const options = { ...parts, hostname, port };
-  if (tls === null) return { door: openDoor(options, null), reload: async () => undefined };
-  const door = await openTlsDoors({ ...options, tls, pollMs: TLS_POLL_MS, now: Date.now });
-  return { door, reload: door.reload };
+  let census: ConnectionCensus | null = null;
+  const isOver = (address: () => string | null) => census?.isOver(address) ?? false;
+  const options = { ...parts, hostname, port, isOver };
+  const tlsDoors =
+    tls === null ? null : await openTlsDoors({ ...options, tls, pollMs: TLS_POLL_MS, now: Date.now });
+  const door = tlsDoors ?? openDoor(options, null);
+  if (connectionsPerAddress > 0) {
+    census = new ConnectionCensus({
+      max: connectionsPerAddress,
+      port: door.port,
+      intervalMs: parts.limits.censusMs,
+      trustedProxies,
+      log: parts.log,
+    });
+  }
+  return { door, census, reload: async () => await tlsDoors?.reload() };
 }
 
 /** Bytes that a socket's path may have (unix(7)). */
@@ -140,7 +155,7 @@ function listenLocally(dataDir: string, app: App, log: Log): BunServer | null {
     );
     return null;
   }
-  const options = { app, limits: LISTEN_LIMITS, isTls: false, isRetired: () => false };
+  const options = { app, limits: LISTEN_LIMITS, isTls: false, isRetired: () => false, isOver: () => false };
   const mask = process.umask(0o177);
   try {
     rmSync(path, { force: true });

@@ -17,6 +17,8 @@ export interface Settings {
   readonly port: number;
   readonly dataDir: string;
   readonly tls: TlsSettings | null;
+  /** Most connections of one remote address; 0 does not limit. */
+  readonly connectionsPerAddress: number;
   readonly readOnly: boolean;
   readonly allowSparse: boolean;
   /** Null: everybody may do everything. */
@@ -113,6 +115,14 @@ export const SETTINGS = [
     "client certificates are `optional`, or `require`d of everybody; needs --tls-client-ca",
     CLIENT_AUTH.join(" or "),
     (text) => CLIENT_AUTH.some((mode) => mode === text),
+  ),
+  option(
+    "connections-per-address",
+    "N",
+    "1024",
+    "most connections of one address; 0 does not limit",
+    "a whole number up to 1000000",
+    (text) => /^\d{1,7}$/.test(text) && Number(text) <= 1_000_000,
   ),
   ...AUTH_SETTINGS,
   option("log-level", "LEVEL", "info", "least severity to log", LOG_LEVELS.join(", "), (text) =>
@@ -292,6 +302,7 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
     port: Number(port),
     dataDir: text("data-dir") ?? "",
     tls,
+    connectionsPerAddress: Number(text("connections-per-address")),
     readOnly: text("read-only") === "true",
     allowSparse: text("allow-sparse") === "true",
     auth,

@@ -129,10 +129,10 @@ export function openCertificateDoor(options: CertificateDoorOptions, tls: TlsMat
 }
 
 function openInner(
-  { app, limits }: DoorOptions,
+  { app, limits, isOver }: DoorOptions,
   door: { readonly clients: ReadonlyMap<number, Client>; readonly isRetired: () => boolean },
 ): BunServer {
-  const answerOptions = { app, limits, isTls: true, isRetired: door.isRetired };
+  const answerOptions = { app, limits, isTls: true, isRetired: door.isRetired, isOver };
   return Bun.serve({
     hostname: INNER_HOST,
     port: 0,
@@ -143,6 +143,8 @@ function openInner(
       const from = server.requestIP(request);
       const peer = from?.address === INNER_HOST ? (door.clients.get(from.port)?.peer ?? null) : null;
       if (peer === null) return new Response(null, { status: 403, headers: { Connection: "close" } });
+      // Links and cookies are made for the address that the client sees.
+      Object.defineProperty(request, "url", { value: request.url.replace(/^http:/, "https:") });
       return answerOn(answerOptions, { request, server, peer });
     },
   });

@@ -26,6 +26,8 @@ export interface DoorOptions {
   /** 0 lets the system choose. */
   readonly port: number;
   readonly log: Log;
+  /** Whether an address has too many connections. */
+  readonly isOver: (address: () => string | null) => boolean;
 }
 
 /**
@@ -34,9 +36,9 @@ export interface DoorOptions {
  * @throws Error when the address is in use or the certificate cannot be used
  */
 export function openDoor(options: DoorOptions, tls: TlsMaterial | null): Door {
-  const { app, limits, hostname, port } = options;
+  const { app, limits, hostname, port, isOver } = options;
   let retired = false;
-  const answerOptions = { app, limits, isTls: tls !== null, isRetired: () => retired };
+  const answerOptions = { app, limits, isTls: tls !== null, isRetired: () => retired, isOver };
   const server = Bun.serve({
     hostname,
     port,

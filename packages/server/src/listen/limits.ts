@@ -14,6 +14,8 @@ export interface ListenLimits {
    */
   readonly idleSeconds: number;
   readonly uploadPace: UploadPace;
+  /** Milliseconds between two counts of the connections of each address. */
+  readonly censusMs: number;
 }
 
-export const LISTEN_LIMITS: ListenLimits = { idleSeconds: 120, uploadPace: UPLOAD_PACE };
+export const LISTEN_LIMITS: ListenLimits = { idleSeconds: 120, uploadPace: UPLOAD_PACE, censusMs: 2_000 };

@@ -106,7 +106,8 @@ function canonical(remoteAddress: string): string {
   return ip === null ? remoteAddress : formatIp(ip);
 }
 
-function isTrustedPeer({ remoteAddress, unix = false }: Peer, trust: Cidrs): boolean {
+/** Whether the peer is one of the proxies of `trust`. */
+export function isTrustedPeer({ remoteAddress, unix = false }: Peer, trust: Cidrs): boolean {
   if (unix) return trust.unix;
   const ip = remoteAddress === null ? null : parseIp(remoteAddress.replace(/%.*$/s, ""));
   return ip !== null && isTrusted(ip, trust);
