@@ -84,10 +84,19 @@ export class ServerProcess implements AsyncDisposable {
 
   /** Most memory it has had since it was started, in MiB. */
   async peakMemoryMiB(): Promise<number> {
+    return await this.#memoryMiB("VmHWM");
+  }
+
+  /** Memory that it has now, in MiB. */
+  async memoryMiB(): Promise<number> {
+    return await this.#memoryMiB("VmRSS");
+  }
+
+  async #memoryMiB(field: "VmHWM" | "VmRSS"): Promise<number> {
     if (this.#child === null) throw new Error(`${this.#plan.name} is not running`);
     const status = await readFile(`/proc/${this.#child.pid}/status`, "utf8");
-    const kib = /^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1];
-    if (kib === undefined) throw new Error(`/proc says no VmHWM of ${this.#plan.name}`);
+    const kib = new RegExp(`^${field}:\\s*(\\d+) kB$`, "m").exec(status)?.[1];
+    if (kib === undefined) throw new Error(`/proc says no ${field} of ${this.#plan.name}`);
     return Number(kib) / 1024;
   }
 

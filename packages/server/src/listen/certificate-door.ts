@@ -143,8 +143,6 @@ function openInner(
       const from = server.requestIP(request);
       const peer = from?.address === INNER_HOST ? (door.clients.get(from.port)?.peer ?? null) : null;
       if (peer === null) return new Response(null, { status: 403, headers: { Connection: "close" } });
-      // Links and cookies are made for the address that the client sees.
-      Object.defineProperty(request, "url", { value: request.url.replace(/^http:/, "https:") });
       return answerOn(answerOptions, { request, server, peer });
     },
   });

@@ -1,15 +1,14 @@
+import { open } from "node:fs/promises";
 import { type Cidrs, isTrustedPeer } from "../net/client-address.ts";
+import { TableReader, parseKernelAddress } from "./connection-table.ts";
 import { formatIp, formatPrefix64, type IpAddress, parseIp } from "../net/ip-address.ts";
 import { describeError, type Log } from "../observe/log.ts";
 
-/** Bytes of a line of such a table: one that is short has too few lines for anybody to be over. */
-const LINE_BYTES = 150;
+/** Bytes that are read of a table at once: between two reads others have their turn. */
+const READ_BYTES = 65_536;
 
 /** Linux's tables of connections, of the network namespace that the process is in (proc(5)). */
 const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
-
-/** State of a connection that is up, in those tables. */
-const ESTABLISHED = "01";
 
 /** Most addresses that are remembered as being over: so many cannot be over at once with a sensible limit. */
 const OVER_MAX = 10_000;
@@ -34,6 +33,7 @@ export class ConnectionCensus implements Disposable {
   readonly #timer: ReturnType<typeof setInterval>;
   #over: ReadonlySet<string> = new Set();
   #isCounting = false;
+  readonly #buffer = Buffer.alloc(READ_BYTES);
 
   constructor(options: CensusOptions) {
     this.#options = options;
@@ -54,12 +54,7 @@ export class ConnectionCensus implements Disposable {
   async count(): Promise<void> {
     const { max, port, trustedProxies, log } = this.#options;
     const counts = new Map<string, number>();
-    for (const path of TABLES) {
-      const table = await Bun.file(path)
-        .text()
-        .catch(() => "");
-      if (table.length / LINE_BYTES > max) countConnections(table, port, counts);
-    }
+    for (const path of TABLES) await this.#addTable(path, new TableReader(port, counts));
     const over = new Set<string>();
     for (const [hex, connections] of counts) {
       const ip = connections > max ? parseKernelAddress(hex) : null;
@@ -76,6 +71,22 @@ export class ConnectionCensus implements Disposable {
     clearInterval(this.#timer);
   }
 
+  /** In pieces, and without making text of it: it may have a hundred thousand lines. */
+  async #addTable(path: string, reader: TableReader): Promise<void> {
+    // No Linux, or no IPv6.
+    const file = await open(path).catch(() => null);
+    if (file === null) return;
+    try {
+      for (;;) {
+        const { bytesRead } = await file.read(this.#buffer, 0, READ_BYTES, null);
+        if (bytesRead === 0) return;
+        reader.add(this.#buffer.subarray(0, bytesRead));
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
   async #run(): Promise<void> {
     if (this.#isCounting) return;
     this.#isCounting = true;
@@ -87,37 +98,6 @@ export class ConnectionCensus implements Disposable {
         this.#isCounting = false;
       });
   }
-}
-
-/**
- * Adds up the lines of a table by remote address, in the kernel's hex; of an IPv6 address the first 64 bits, unless it
- * is an IPv4 one.
- */
-export function countConnections(table: string, port: number, counts: Map<string, number>): void {
-  const localPort = port.toString(16).toUpperCase().padStart(4, "0");
-  // "  sl: local_address:port remote_address:port st ..."
-  for (const line of table.split("\n")) {
-    const [, local = "", remote = "", state] = line.trimStart().split(" ", 4);
-    if (state !== ESTABLISHED || !local.endsWith(`:${localPort}`)) continue;
-    const address = remote.slice(0, remote.indexOf(":"));
-    const isIpv4 = address.length === 8 || address.startsWith("0000000000000000FFFF0000");
-    const key = isIpv4 ? address : `${address.slice(0, 16)}${"0".repeat(16)}`;
-    counts.set(key, (counts.get(key) ?? 0) + 1);
-  }
-}
-
-/** An address as the tables have it: words of 32 bits, each as the processor keeps it in memory. */
-export function parseKernelAddress(hex: string): IpAddress | null {
-  const bytes = Buffer.from(hex, "hex");
-  if (bytes.length !== 4 && bytes.length !== 16) return null;
-  if (isLittleEndian()) bytes.swap32();
-  if (bytes.length === 4) return parseIp(bytes.join("."));
-  const groups = Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(at * 2).toString(16));
-  return parseIp(groups.join(":"));
-}
-
-function isLittleEndian(): boolean {
-  return new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 }
 
 function isExempt(ip: IpAddress, trustedProxies: Cidrs | null): boolean {
