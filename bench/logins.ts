@@ -9,7 +9,7 @@ import { ServerProcess } from "./server-process.ts";
 /**
  * What those who guess passwords learn, and what they do to others: `npm run bench:logins`.
  *
- * 1. Time of a refusal: a wrong password of an account that is there, a name that nobody has, a robot, a disabled account.
+ * 1. Time of a refusal: a wrong password of an account that is there, a name that nobody has, a disabled account.
  *    Each is asked once under a name and an address of its own, in turns, so that nothing is remembered or held back.
  * 2. A storm of 1,000 bad sign-ins a second, from one address and from as many as there are sign-ins, while anybody asks
  *    `GET /v2/_catalog` (a read of the store, allowed to everybody) 100 times a second: p99 with and without the storm.
@@ -82,11 +82,11 @@ async function prepare(dataDir: string): Promise<void> {
 }
 
 async function compareRefusals(): Promise<void> {
-  const kinds = ["user", "nobody", "robot", "gone"] as const;
+  const kinds = ["user", "nobody", "gone"] as const;
   const times = new Map<string, number[]>(kinds.map((kind) => [kind, []]));
   for (let at = 0; at < SAMPLES; at++) {
     for (const [turn, kind] of kinds.entries()) {
-      const name = kind === "robot" ? `robot:${at}` : `${kind}-${at}`;
+      const name = `${kind}-${at}`;
       const startedAt = performance.now();
       await signIn(server.url, name, addressOf(at * kinds.length + turn));
       times.get(kind)?.push(performance.now() - startedAt);

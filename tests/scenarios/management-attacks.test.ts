@@ -191,7 +191,8 @@ test("a read-only registry refuses every change of what it holds and answers eve
   for (const { method, path } of await requests(app)) {
     const response = await app.request(method, path, { headers: JSON_BODY });
     if (method === "GET") expect([path, response.status < 405]).toEqual([path, true]);
-    else if (/\/(?:holds|self|users|robots|access|workloads|keys)\b/.test(path)) expect(response.status).not.toBe(405);
+    else if (/\/(?:holds|self|users|robots|access|workloads|keys)\b/.test(path))
+      expect(response.status).not.toBe(405);
     else expect([path, response.status, await errorCode(response)]).toEqual([path, 405, "UNSUPPORTED"]);
   }
 });

@@ -20,6 +20,16 @@ const CERTIFICATE = {
 
 const bcrypt = (password: string, cost = 4) => Bun.password.hash(password, { algorithm: "bcrypt", cost });
 
+function openPasswords(concurrencyMax: number, rests: number[] = []): Passwords {
+  const wakeAfter = (ms: number, wake: () => void) => {
+    rests.push(ms);
+    wake();
+  };
+  let time = 0;
+  const monotonic = () => (time += 10);
+  return new Passwords({ concurrencyMax, keyedHash: new KeyedHash(), monotonic, wakeAfter });
+}
+
 describe("passwords", () => {
   test("the right one signs in and nothing else does", async () => {
     await using app = new TestApp({ auth: {} });
@@ -72,7 +82,7 @@ describe("passwords", () => {
   });
 
   test("argon2id and bcrypt hashes are both verified, and long passwords as every other program does", async () => {
-    const passwords = new Passwords({ concurrencyMax: 2, keyedHash: new KeyedHash(), monotonic: () => 0 });
+    const passwords = openPasswords(2);
     const long = `${"x".repeat(71)}€ and more`;
     // bcrypt has always looked at 72 bytes: in the middle of a character, too.
     const asOthersDo = await Bun.password.hash(Buffer.from(long).subarray(0, 72), {
@@ -90,7 +100,7 @@ describe("passwords", () => {
   });
 
   test("checks are few at a time, wait in a short queue, and beyond it are told to come back", async () => {
-    const passwords = new Passwords({ concurrencyMax: 1, keyedHash: new KeyedHash(), monotonic: () => 0 });
+    const passwords = openPasswords(1);
     const hash = await bcrypt("right");
     const all = await Promise.allSettled(
       Array.from({ length: 60 }, (_, at) => passwords.verify("a", `guess ${at}`, { hash, decoys: [] })),
@@ -99,6 +109,17 @@ describe("passwords", () => {
     expect(all.length - refused.length).toBe(33);
     expect(refused.every((reason) => reason.code === "TOOMANYREQUESTS")).toBe(true);
     expect(await passwords.verify("a", "right", { hash, decoys: [] })).toBe(true);
+  });
+
+  test("after a wrong one the core rests for as long as it worked, after a right one it does not", async () => {
+    const rests: number[] = [];
+    const passwords = openPasswords(1, rests);
+    const hash = await bcrypt("right");
+    await passwords.verify("a", "right", { hash, decoys: [] });
+    expect(rests).toEqual([]);
+    await passwords.verify("a", "wrong", { hash, decoys: [] });
+    await passwords.verify("nobody", "wrong", { hash: null, decoys: [] });
+    expect(rests).toEqual([10, 10]);
   });
 });
 

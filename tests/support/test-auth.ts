@@ -31,7 +31,10 @@ export function createTestAuth(
 ): { readonly auth: Auth | null; readonly administration: Administration } {
   const { htpasswd = null, fetchJson = fetchNothing, ...rest } = wanted ?? {};
   const keyedHash = new KeyedHash();
-  const directory = createDirectory({ metadata, htpasswd, passwordChecksMax: 2, now, monotonic }, keyedHash);
+  const directory = createDirectory(
+    { metadata, htpasswd, passwordChecksMax: 2, wakeAfter: (_ms, wake) => wake(), now, monotonic },
+    keyedHash,
+  );
   const { documents, accounts, tokens } = metadata;
   const workloads = new WorkloadTokens({
     documents,

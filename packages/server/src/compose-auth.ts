@@ -56,7 +56,7 @@ export async function composeAuth(settings: AuthSettings | null, parts: Parts): 
   const htpasswd =
     htpasswdFile === null ? null : await HtpasswdFile.open(htpasswdFile, { log: parts.log, monotonic });
   const passwordChecksMax = Math.max(1, Math.floor(navigator.hardwareConcurrency / 2));
-  const options = { metadata, htpasswd, passwordChecksMax, now, monotonic };
+  const options = { metadata, htpasswd, passwordChecksMax, wakeAfter, now, monotonic };
   // Without authentication accounts can be prepared for it.
   const directory = createDirectory(options, keyedHash);
   const workloads = composeWorkloads(directory, parts);

@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { authorize } from "./auth/authorize.ts";
 import { createFirstAdmin } from "./auth/first-admin.ts";
@@ -42,6 +42,8 @@ export async function compose(options: ComposeOptions): Promise<System> {
   const { settings, log, isDraining, onFatal } = options;
   const { dataDir } = settings;
   await using started = new AsyncDisposableStack();
+  // Keys that sign tokens, hashes of passwords and images lie there: nobody else's business on this machine.
+  process.umask(0o077);
   await mkdir(dataDir, { recursive: true });
   started.use(FolderLock.take(dataDir));
   const store = started.use(await FilesystemBlobStore.open(dataDir));
@@ -55,6 +57,7 @@ export async function compose(options: ComposeOptions): Promise<System> {
   const metadata = started.use(
     new SqliteMetadata(join(dataDir, "stowage.sqlite"), { now: Date.now, onFatal, durations }),
   );
+  await chmod(join(dataDir, "stowage.sqlite"), 0o600);
   // SQLite lets a failed sync of this folder pass when it makes its log.
   await syncDirectory(dataDir);
   const rules = {

@@ -40,6 +40,8 @@ export interface DirectoryOptions {
   readonly htpasswd: HtpasswdFile | null;
   /** Passwords that are checked at the same time. */
   readonly passwordChecksMax: number;
+  /** Calls `wake` once after `ms`. */
+  readonly wakeAfter: (ms: number, wake: () => void) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Milliseconds of a clock that nobody sets. */
@@ -64,7 +66,12 @@ export function createDirectory(options: DirectoryOptions, keyedHash: KeyedHash)
   return {
     rules,
     accounts: new Accounts({ accounts: metadata.accounts, htpasswd, rules, now }),
-    passwords: new Passwords({ concurrencyMax: options.passwordChecksMax, keyedHash, monotonic }),
+    passwords: new Passwords({
+      concurrencyMax: options.passwordChecksMax,
+      keyedHash,
+      monotonic,
+      wakeAfter: options.wakeAfter,
+    }),
     keys: new KeyRing({ keys: metadata.keys, now }),
     tokens: new AccessTokens(metadata.tokens, now),
   };

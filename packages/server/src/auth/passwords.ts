@@ -31,8 +31,16 @@ export interface PasswordsOptions {
   /** Checks at the same time: each holds a core and 19 MiB. */
   readonly concurrencyMax: number;
   readonly keyedHash: KeyedHash;
+  /** Calls `wake` once after `ms`. */
+  readonly wakeAfter: (ms: number, wake: () => void) => void;
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number;
+}
+
+/** The right to compute. */
+interface Turn extends Disposable {
+  /** How long the core rests before the next one, in milliseconds. */
+  restMs: number;
 }
 
 /**
@@ -65,9 +73,14 @@ export class Passwords {
     const remembered = this.#remembered.get(fingerprint);
     if (hash !== null && remembered?.hash === hash && remembered.until > this.#options.monotonic())
       return true;
-    using _ = await this.#takeTurn();
+    using turn = await this.#takeTurn();
+    const startedAt = this.#options.monotonic();
     const isRight = await matches(password, hash ?? this.#decoyFor(name, decoys));
-    if (hash === null || !isRight) return false;
+    if (hash === null || !isRight) {
+      // Whoever guesses keeps a core busy for half of the time at most: others want it as well.
+      turn.restMs = this.#options.monotonic() - startedAt;
+      return false;
+    }
     this.#remembered.set(fingerprint, { hash, until: this.#options.monotonic() + REMEMBERED_MS });
     return true;
   }
@@ -91,7 +104,7 @@ export class Passwords {
     return all[at] ?? DECOY;
   }
 
-  async #takeTurn(): Promise<Disposable> {
+  async #takeTurn(): Promise<Turn> {
     if (this.#running >= this.#options.concurrencyMax) {
       if (this.#waiting.length >= CHECKS_WAITING_MAX) {
         throw new RegistryError("TOOMANYREQUESTS", {
@@ -103,14 +116,21 @@ export class Passwords {
     } else {
       this.#running += 1;
     }
-    return {
-      // Whoever waits takes over the turn, so that nobody can come in between.
+    const turn: Turn = {
+      restMs: 0,
       [Symbol.dispose]: () => {
-        const next = this.#waiting.shift();
-        if (next === undefined) this.#running -= 1;
-        else next();
+        if (turn.restMs === 0) this.#endTurn();
+        else this.#options.wakeAfter(turn.restMs, () => this.#endTurn());
       },
     };
+    return turn;
+  }
+
+  /** Whoever waits takes over the turn, so that nobody can come in between. */
+  #endTurn(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#running -= 1;
+    else next();
   }
 }
 
