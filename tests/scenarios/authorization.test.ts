@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
 import { type Action, authorize } from "@stowage/server/auth/authorize";
+import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repository-name";
+import { Blobs } from "@stowage/server/registry/blobs";
 import { V2_ROUTES } from "@stowage/server/http/v2/routes";
 import { blobOf, imageOf } from "../support/content.ts";
 import { basic, bearer, createAccount, setRules, tokenFor } from "../support/sign-in.ts";
@@ -342,3 +344,39 @@ test("a mount needs pull on the source by the token's own scope", async () => {
   const wide = bearer(await tokenFor(app, basic("writer"), ...both));
   expect((await app.request("POST", path, wide)).status).toBe(201);
 });
+
+test("no to a mount without a source takes as long whether others have the blob or nobody has", async () => {
+  let time = 0;
+  const clock = {
+    monotonic: () => (time += 0.25),
+    sleep: async (ms: number) => {
+      time += ms;
+    },
+  };
+  await using app = await openApp();
+  const blobs = new Blobs(app.metadata, app.store, clock);
+  const [to, hidden] = [parsed("team/app"), IMAGE.config.digest];
+  await app.request("DELETE", `/v2/team/app/manifests/${IMAGE.manifest.digest}`, basic("root"));
+  for (const digest of [hidden, blobOf("nobody's").digest]) {
+    // Looking takes a while, and longer for what is there.
+    for (const took of [0, 1, 2]) {
+      const startedAt = time;
+      const mayPull = () => {
+        time += took;
+        return false;
+      };
+      const mount = { from: null, to, digest, mayPull, mayPullEverything: false };
+      expect(await blobs.mount(mount)).toBeNull();
+      expect(Math.round(time - startedAt)).toBe(5);
+    }
+  }
+  const startedAt = time;
+  await blobs.mount({ from: null, to, digest: hidden, mayPull: () => false, mayPullEverything: true });
+  expect(time - startedAt).toBeLessThan(1);
+});
+
+function parsed(text: string): RepositoryName {
+  const name = parseRepositoryName(text);
+  if (name === null) throw new Error(`"${text}" is no repository name`);
+  return name;
+}

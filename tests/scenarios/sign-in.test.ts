@@ -315,6 +315,8 @@ describe("certificates and sessions", () => {
       await statusOf(app, { clientCertificate: { ...clientCertificate, commonName: null, names: [] } }),
     ).toBe(401);
     expect(app.log).toContain('"caller":"certificate:build 1"');
+    const pretender = { ...clientCertificate, commonName: "dns:build.example", names: ["dns:other.example"] };
+    expect(await statusOf(app, { clientCertificate: pretender }, path)).toBe(403);
   });
 
   test("credentials that are said win over a certificate: wrong ones are not made good by it", async () => {

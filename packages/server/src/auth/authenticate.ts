@@ -206,7 +206,9 @@ export class Authenticator {
   }
 
   async #byCertificate({ commonName, names, fingerprint }: Certificate): Promise<Caller> {
-    const all = [...(commonName === null ? [] : [commonName]), ...names].map((name) => `certificate:${name}`);
+    // A common name is free text: one that looks like an alternative name must not pass for it.
+    const plain = commonName === null || commonName.includes(":") ? [] : [commonName];
+    const all = [...plain, ...names].map((name) => `certificate:${name}`);
     const [name, ...principals] = all;
     if (name === undefined) throw wrongCredentials();
     const credential = { kind: "certificate", id: fingerprint } as const;

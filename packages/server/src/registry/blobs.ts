@@ -1,11 +1,18 @@
 import type { Digest } from "@stowage/oci/digest";
 import { RegistryError } from "@stowage/oci/errors";
 import type { RepositoryName } from "@stowage/oci/repository-name";
+import { breathe } from "./breathe.ts";
 import type { BlobStore, StoredObject } from "../blobstore/blob-store.ts";
 import type { BlobRecord, Metadata } from "../metadata/metadata.ts";
 
 /** Repositories that are tried for a mount that names no source. */
-const MOUNT_CANDIDATES_MAX = 100;
+const MOUNT_CANDIDATES_MAX = 20;
+
+/**
+ * "No" to a mount without a source comes at a multiple of this, in milliseconds: how long looking took would tell whether
+ * repositories that the caller may not see have the blob. An upload follows, which takes longer anyway.
+ */
+const MOUNT_REFUSAL_STEP_MS = 5;
 
 export interface MountRequest {
   readonly digest: Digest;
@@ -13,16 +20,27 @@ export interface MountRequest {
   /** Null: any repository that has the blob and that the caller may pull from. */
   readonly from: RepositoryName | null;
   readonly mayPull: (repository: RepositoryName) => boolean;
+  /** Nothing is hidden from the caller. */
+  readonly mayPullEverything: boolean;
+}
+
+/** Time, as far as answers depend on it. */
+export interface BlobsClock {
+  /** Milliseconds of a clock that nobody sets. */
+  readonly monotonic: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
 }
 
 /** Blobs as a repository shows them. */
 export class Blobs {
   readonly #metadata: Metadata;
   readonly #store: BlobStore;
+  readonly #clock: BlobsClock;
 
-  constructor(metadata: Metadata, store: BlobStore) {
+  constructor(metadata: Metadata, store: BlobStore, clock: BlobsClock) {
     this.#metadata = metadata;
     this.#store = store;
+    this.#clock = clock;
   }
 
   /**
@@ -58,6 +76,7 @@ export class Blobs {
 
   /** Makes a blob of another repository readable through this one; null when that cannot be. */
   async mount(request: MountRequest): Promise<BlobRecord | null> {
+    const startedAt = this.#clock.monotonic();
     const { blobs } = this.#metadata;
     const candidates =
       request.from === null
@@ -68,7 +87,17 @@ export class Blobs {
       const mounted = await blobs.mount(request.digest, from, request.to);
       if (mounted !== null) return mounted;
     }
+    if (request.from === null && !request.mayPullEverything) await this.#hideHowLong(startedAt);
     return null;
+  }
+
+  async #hideHowLong(startedAt: number): Promise<void> {
+    const { monotonic, sleep } = this.#clock;
+    const took = monotonic() - startedAt;
+    const until = startedAt + MOUNT_REFUSAL_STEP_MS * (Math.floor(took / MOUNT_REFUSAL_STEP_MS) + 1);
+    await sleep(Math.max(0, Math.floor(until - monotonic()) - 1));
+    // A timer is exact to a millisecond, which would tell it again.
+    while (monotonic() < until) await breathe();
   }
 
   /**

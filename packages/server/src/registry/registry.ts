@@ -65,7 +65,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   const retention = new Retention({ metadata, collector, pulls, monotonic });
   const policy = async () => (await retention.policies()) ?? NO_POLICY;
   return {
-    blobs: new Blobs(metadata, store),
+    blobs: new Blobs(metadata, store, { monotonic, sleep: Bun.sleep }),
     uploads: new Uploads(metadata, store, now),
     manifests: new Manifests({ metadata, store, rules: rules.manifests, policy }),
     collector,

@@ -78,7 +78,8 @@ async function mount(exchange: RepositoryExchange, digest: Digest): Promise<Dige
   const from = fromText === null ? null : parseRepositoryName(fromText);
   if (fromText !== null && from === null) return null;
   const mayPull = (source: RepositoryName) => authorize({ caller, action: "pull", repository: source });
-  const mounted = await registry.blobs.mount({ digest, from, to: repository, mayPull });
+  const mayPullEverything = authorize({ caller, action: "pull", repository: null });
+  const mounted = await registry.blobs.mount({ digest, from, to: repository, mayPull, mayPullEverything });
   return mounted?.digest ?? null;
 }
 
