@@ -166,6 +166,13 @@ suite("client certificates", [program("openssl")], () => {
     }
   });
 
+  test("a file with more CAs than a handshake can name is refused, and says how many are wanted", async () => {
+    const file = `${ca.folder}/many.pem`;
+    await Bun.write(file, (await Bun.file(ca.ca.cert).text()).repeat(501));
+    const args = ["--tls-cert", server.cert, "--tls-key", server.key, "--tls-client-ca", file];
+    expect(Served.start(args)).rejects.toThrow("which has 501 certificates; wanted at most 500");
+  });
+
   test("the inner server answers nobody but the door, and no header makes a certificate", async () => {
     await using doors = await openMirror();
     const before = await listeningPorts();
@@ -219,6 +226,35 @@ suite("client certificates", [program("openssl")], () => {
     expect(`sha256:${hasher.digest("hex")}`).toBe(digest);
     expect(response.headers.get("Strict-Transport-Security")).toBe("max-age=31536000");
   });
+
+  test.each([false, true])(
+    "an orderly end (or a reload: %p) lets a slow reader have all of its answer",
+    async (isReload) => {
+      const caFile = `${ca.folder}/drained-${isReload}.pem`;
+      await Bun.write(caFile, await Bun.file(ca.ca.cert).text());
+      const args = ["--tls-cert", server.cert, "--tls-key", server.key, "--tls-client-ca", caFile];
+      await using served = await Served.start([...args, "--drain-seconds", "20"]);
+      const tls = await clientTls(alice);
+      const bytes = new Uint8Array(24 * 1024 * 1024).fill(7);
+      const digest = digestOf(bytes);
+      const push = `${served.url}/v2/t/r/blobs/uploads/?digest=${digest}`;
+      expect((await fetch(push, { method: "POST", body: bytes, tls })).status).toBe(201);
+      const response = await fetch(`${served.url}/v2/t/r/blobs/${digest}`, { tls });
+      if (isReload) {
+        await Bun.write(caFile, await Bun.file(otherCa.ca.cert).text());
+        served.server.reload();
+        await served.logged("the TLS certificate was replaced");
+      } else {
+        served.server.stop();
+      }
+      let received = 0;
+      for await (const piece of response.body ?? []) {
+        received += piece.byteLength;
+        await Bun.sleep(1);
+      }
+      expect(received).toBe(bytes.byteLength);
+    },
+  );
 
   test("a removed CA is not trusted after the reload, also on connections that are kept", async () => {
     const caFile = `${ca.folder}/clients.pem`;
