@@ -4,7 +4,7 @@ import { compose } from "./compose.ts";
 import { FIRST_ADMIN } from "./auth/first-admin.ts";
 import { isLoopback, type Settings } from "./config/settings.ts";
 import type { App } from "./http/app.ts";
-import { answerOn, type BunServer } from "./listen/answer.ts";
+import { answerOn, type BunServer, type IsOver } from "./listen/answer.ts";
 import { ConnectionCensus } from "./listen/connection-census.ts";
 import { BODY_BYTES_MAX, type Door, openDoor } from "./listen/door.ts";
 import { LISTEN_LIMITS, type ListenLimits } from "./listen/limits.ts";
@@ -118,7 +118,7 @@ async function listen(
   parts: { readonly app: App; readonly log: Log; readonly limits: ListenLimits },
 ): Promise<Listening> {
   let census: ConnectionCensus | null = null;
-  const isOver = (address: () => string | null) => census?.isOver(address) ?? false;
+  const isOver: IsOver = (connection) => census?.isOver(connection) ?? false;
   const options = { ...parts, hostname, port, isOver };
   const tlsDoors =
     tls === null ? null : await openTlsDoors({ ...options, tls, pollMs: TLS_POLL_MS, now: Date.now });

@@ -1,6 +1,7 @@
 import { RegistryError } from "@stowage/oci/errors";
 import type { App } from "../http/app.ts";
-import type { ClientCertificate } from "../http/exchange.ts";
+import type { ClientCertificate, Connection } from "../http/exchange.ts";
+import type { UploadPace } from "../http/upload-pace.ts";
 import type { ListenLimits } from "./limits.ts";
 
 export type BunServer = Bun.Server<undefined>;
@@ -19,42 +20,76 @@ export interface Peer {
   readonly clientCertificate: ClientCertificate | null;
 }
 
+/** Whether the address of a connection has too many of them. */
+export type IsOver = (connection: Pick<Connection, "remoteAddress">) => boolean;
+
 export interface AnswerOptions {
   readonly app: App;
   readonly limits: ListenLimits;
   readonly isTls: boolean;
   /** The door closes: clients shall come again by a new connection. */
   readonly isRetired: () => boolean;
-  /** Whether an address has too many connections. */
-  readonly isOver: (address: () => string | null) => boolean;
+  readonly isOver: IsOver;
+}
+
+/** A request, and what it came by. */
+export interface Arrival {
+  readonly request: Request;
+  readonly server: BunServer;
+  /** Null: whoever the server says. */
+  readonly peer: Peer | null;
 }
 
 /** Passes a request on to the app. */
-export async function answerOn(
-  { app, limits, isTls, isRetired, isOver }: AnswerOptions,
-  { request, server, peer }: { readonly request: Request; readonly server: BunServer; readonly peer: Peer },
-): Promise<Response> {
-  if (!peer.isLocal && isOver(() => peer.address)) return refuse();
-  let idleSeconds = limits.idleSeconds;
-  const response = await app(request, {
-    // Looked up when it is asked for: finding it costs a call.
-    get remoteAddress() {
-      return peer.address;
-    },
-    isLocal: peer.isLocal,
-    isSecure: isTls,
-    clientCertificate: peer.clientCertificate,
-    uploadPace: limits.uploadPace,
-    setIdleTimeout(seconds) {
-      idleSeconds = seconds;
-      server.timeout(request, seconds);
-    },
-  });
+export async function answerOn(options: AnswerOptions, arrival: Arrival): Promise<Response> {
+  const { app, limits, isTls, isRetired, isOver } = options;
+  const connection = new ArrivedConnection(options, arrival);
+  if (!connection.isLocal && isOver(connection)) return refuse();
+  const response = await app(arrival.request, connection);
   // What a handler allowed its request is not for the idle time of the connection after it.
-  if (idleSeconds !== limits.idleSeconds) server.timeout(request, limits.idleSeconds);
+  if (connection.idleSeconds !== limits.idleSeconds) connection.setIdleTimeout(limits.idleSeconds);
   if (isTls) response.headers.set("Strict-Transport-Security", STRICT_TRANSPORT);
   if (isRetired()) response.headers.set("Connection", "close");
   return response;
+}
+
+/** One is made for each request, so it holds what it has and looks up the rest when it is asked. */
+class ArrivedConnection implements Connection {
+  idleSeconds: number;
+  readonly #options: AnswerOptions;
+  readonly #arrival: Arrival;
+
+  constructor(options: AnswerOptions, arrival: Arrival) {
+    this.idleSeconds = options.limits.idleSeconds;
+    this.#options = options;
+    this.#arrival = arrival;
+  }
+
+  get remoteAddress(): string | null {
+    const { peer, request, server } = this.#arrival;
+    return peer === null ? (server.requestIP(request)?.address ?? null) : peer.address;
+  }
+
+  get isLocal(): boolean {
+    return this.#arrival.peer?.isLocal ?? false;
+  }
+
+  get isSecure(): boolean {
+    return this.#options.isTls;
+  }
+
+  get clientCertificate(): ClientCertificate | null {
+    return this.#arrival.peer?.clientCertificate ?? null;
+  }
+
+  get uploadPace(): UploadPace {
+    return this.#options.limits.uploadPace;
+  }
+
+  setIdleTimeout(seconds: number): void {
+    this.idleSeconds = seconds;
+    this.#arrival.server.timeout(this.#arrival.request, seconds);
+  }
 }
 
 /** Closes the connection, so that refusing helps. */

@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import type { Connection } from "../http/exchange.ts";
 import { type Cidrs, isTrustedPeer } from "../net/client-address.ts";
 import { TableReader, parseKernelAddress } from "./connection-table.ts";
 import { formatIp, formatPrefix64, type IpAddress, parseIp } from "../net/ip-address.ts";
@@ -41,11 +42,11 @@ export class ConnectionCensus implements Disposable {
     this.#timer.unref();
   }
 
-  /** Whether an address had more connections than it may when they were last counted. */
-  isOver(address: () => string | null): boolean {
+  /** Whether the address had more connections than it may when they were last counted. */
+  isOver(connection: Pick<Connection, "remoteAddress">): boolean {
     // Nearly always nobody is, and then not even the address is looked up.
     if (this.#over.size === 0) return false;
-    const text = address();
+    const text = connection.remoteAddress;
     const ip = text === null ? null : parseIp(text);
     return ip !== null && this.#over.has(keyOf(ip));
   }

@@ -1,6 +1,6 @@
 import type { App } from "../http/app.ts";
 import type { Log } from "../observe/log.ts";
-import { answerOn, type BunServer } from "./answer.ts";
+import { answerOn, type BunServer, type IsOver } from "./answer.ts";
 import type { ListenLimits } from "./limits.ts";
 import type { TlsMaterial } from "./tls-material.ts";
 
@@ -26,8 +26,7 @@ export interface DoorOptions {
   /** 0 lets the system choose. */
   readonly port: number;
   readonly log: Log;
-  /** Whether an address has too many connections. */
-  readonly isOver: (address: () => string | null) => boolean;
+  readonly isOver: IsOver;
 }
 
 /**
@@ -47,7 +46,7 @@ export function openDoor(options: DoorOptions, tls: TlsMaterial | null): Door {
     development: false,
     ...(tls === null ? {} : { reusePort: true, tls: { cert: tls.cert, key: tls.key } }),
     fetch: (request: Request, own: BunServer) =>
-      answerOn(answerOptions, { request, server: own, peer: peerOf(request, own) }),
+      answerOn(answerOptions, { request, server: own, peer: null }),
   });
   return {
     get port() {
@@ -62,15 +61,5 @@ export function openDoor(options: DoorOptions, tls: TlsMaterial | null): Door {
     },
     drain: () => server.stop(false),
     cut: () => server.stop(true),
-  };
-}
-
-function peerOf(request: Request, server: BunServer) {
-  return {
-    get address() {
-      return server.requestIP(request)?.address ?? null;
-    },
-    isLocal: false,
-    clientCertificate: null,
   };
 }
