@@ -5,20 +5,14 @@ import { UPLOAD_PACE } from "@stowage/server/http/upload-pace";
 import { requireRegistry } from "@stowage/server/maintenance/data-folder";
 import { createLog } from "@stowage/server/observe/log";
 import { socketPathOf } from "@stowage/server/serve";
+import { type Call, callWith } from "./api-client.ts";
 
 /** The registry of a data folder, whether a server runs on it or not. */
 export interface LocalServer extends AsyncDisposable {
   /** Whether a server runs; otherwise this process has the folder until it is disposed. */
   readonly isRunning: boolean;
-  /**
-   * A request to the management API; resolves with what it answers.
-   * @throws ApiError when it says no
-   */
-  call(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<unknown>;
+  readonly call: Call;
 }
-
-/** An answer of the registry that says no. */
-export class ApiError extends Error {}
 
 /** Who may open the data folder may do what its owner may. */
 const OWN_CONNECTION: Connection = {
@@ -29,8 +23,6 @@ const OWN_CONNECTION: Connection = {
   uploadPace: UPLOAD_PACE,
   setIdleTimeout: () => undefined,
 };
-
-type Send = (request: Request) => Promise<Response>;
 
 /**
  * Reaches the server by its socket, or takes the folder itself, without the jobs that a server has.
@@ -49,7 +41,7 @@ export async function openLocalServer(settings: Settings): Promise<LocalServer> 
     return {
       isRunning,
       // A run of the collector may be silent for longer than fetch waits by itself.
-      call: caller((request) => fetch(request, { unix, timeout: false })),
+      call: callWith((request) => fetch(request, { unix, timeout: false })),
       [Symbol.asyncDispose]: async () => undefined,
     };
   }
@@ -65,33 +57,7 @@ export async function openLocalServer(settings: Settings): Promise<LocalServer> 
   const system = await compose({ settings, log, isDraining: () => false, onFatal, background: false });
   return {
     isRunning,
-    call: caller((request) => system.app(request, OWN_CONNECTION)),
+    call: callWith((request) => system.app(request, OWN_CONNECTION)),
     [Symbol.asyncDispose]: () => system[Symbol.asyncDispose](),
   };
-}
-
-function caller(send: Send): LocalServer["call"] {
-  return async (method, path, body) => {
-    const init = body === undefined ? {} : { body: JSON.stringify(body) };
-    const headers = { "Content-Type": "application/json" };
-    const response = await send(new Request(`http://stowage/api/v1${path}`, { method, headers, ...init }));
-    const text = await response.text();
-    const answer: unknown = text === "" ? null : JSON.parse(text);
-    if (response.ok) return answer;
-    throw new ApiError(messageOf(answer) ?? `the registry answered ${response.status}`);
-  };
-}
-
-function messageOf(answer: unknown): string | null {
-  if (
-    typeof answer !== "object" ||
-    answer === null ||
-    !("errors" in answer) ||
-    !Array.isArray(answer.errors)
-  ) {
-    return null;
-  }
-  const [first]: unknown[] = answer.errors;
-  const isError = typeof first === "object" && first !== null && "message" in first && "code" in first;
-  return isError ? `${String(first.message)} (${String(first.code)})` : null;
 }

@@ -7,6 +7,7 @@ Usage: stowage <command> [options]
 
 Commands:
   serve      run the registry
+  admin      accounts, robots, tokens, access rules, keys, audit, quotas
   server     look after its data: gc, scrub, check, backup, restore
   version    print the version
   help       print this text
@@ -20,6 +21,8 @@ async function main(args: readonly string[]): Promise<number> {
   switch (command) {
     case "serve":
       return await (await import("./commands/serve.ts")).runServe(rest);
+    case "admin":
+      return await (await import("./commands/admin.ts")).runAdmin(rest);
     case "server":
       return await (await import("./commands/server.ts")).runServer(rest);
     case "version":

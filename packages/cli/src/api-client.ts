@@ -1,0 +1,74 @@
+/** An answer of the registry that says no. */
+export class ApiError extends Error {
+  readonly status: number;
+
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export type Method = "GET" | "PUT" | "POST" | "DELETE";
+
+/**
+ * A request to the management API, `path` below its root; resolves with what it answers, and tells `seen` its headers.
+ * @throws ApiError when it says no
+ */
+export type Call = (method: Method, path: string, body?: unknown, extra?: Extra) => Promise<unknown>;
+
+export interface Extra {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly seen?: (headers: Headers) => void;
+}
+
+/** Calls through `send`; `root` is the registry's address without a slash at the end. */
+export function callWith(
+  send: (request: Request) => Promise<Response>,
+  {
+    root,
+    headers: always = {},
+  }: { readonly root: string; readonly headers?: Readonly<Record<string, string>> } = {
+    root: "http://stowage",
+  },
+): Call {
+  return async (method, path, body, { headers = {}, seen } = {}) => {
+    const init = body === undefined ? {} : { body: JSON.stringify(body) };
+    const response = await send(
+      new Request(`${root}/api/v1${path}`, {
+        method,
+        headers: { "Content-Type": "application/json", ...always, ...headers },
+        // Credentials go to the registry that was named, and nowhere else.
+        redirect: "error",
+        ...init,
+      }),
+    );
+    const answer = readJson(await response.text());
+    if (!response.ok) {
+      throw new ApiError(messageOf(answer) ?? `the registry answered ${response.status}`, response.status);
+    }
+    seen?.(response.headers);
+    return answer;
+  };
+}
+
+function readJson(text: string): unknown {
+  try {
+    return text === "" ? null : JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function messageOf(answer: unknown): string | null {
+  if (
+    typeof answer !== "object" ||
+    answer === null ||
+    !("errors" in answer) ||
+    !Array.isArray(answer.errors)
+  ) {
+    return null;
+  }
+  const [first]: unknown[] = answer.errors;
+  const isError = typeof first === "object" && first !== null && "message" in first && "code" in first;
+  return isError ? `${String(first.message)} (${String(first.code)})` : null;
+}
