@@ -5,27 +5,34 @@ import { parseManifest } from "./support.ts";
 
 /**
  * Puts content into the registry by plain HTTP, so that a client can pull what it did not push itself: blobs
- * first, then manifests from the leaves up, the root under `tag`.
+ * first, then manifests from the leaves up, the root under `tag`. `authorization` is the header, where one is needed.
  */
 export async function uploadContent(
-  registry: RegistryProcess,
+  registry: Pick<RegistryProcess, "url">,
   repository: string,
   { descriptor, blobs }: Content,
   tag: string,
+  authorization?: string,
 ): Promise<void> {
   const base = `${registry.url}/v2/${repository}`;
   const manifests = [];
+  const signedIn: Record<string, string> =
+    authorization === undefined ? {} : { Authorization: authorization };
   for (const { digest, bytes } of blobs) {
     const mediaType = manifestTypeOf(bytes);
     if (mediaType !== null) {
       manifests.push({ digest, bytes, mediaType });
       continue;
     }
-    await requireCreated(`${base}/blobs/uploads/?digest=${digest}`, { method: "POST", body: bytes });
+    await requireCreated(`${base}/blobs/uploads/?digest=${digest}`, {
+      method: "POST",
+      headers: signedIn,
+      body: bytes,
+    });
   }
   for (const { digest, bytes, mediaType } of manifests.reverse()) {
     const reference = digest === descriptor.digest ? tag : digest;
-    const request = { method: "PUT", headers: { "Content-Type": mediaType }, body: bytes };
+    const request = { method: "PUT", headers: { ...signedIn, "Content-Type": mediaType }, body: bytes };
     await requireCreated(`${base}/manifests/${reference}`, request);
   }
 }

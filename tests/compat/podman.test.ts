@@ -4,19 +4,10 @@ import { join } from "node:path";
 import { digestOf } from "../support/content.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { program, root, suite } from "../support/suite.ts";
+import { ContainerStorage } from "./container-storage.ts";
 import { uploadContent } from "./content-upload.ts";
 import { imageIndex, layeredImage, OCI_INDEX } from "./images.ts";
-import {
-  blobWrites,
-  fetchBlob,
-  fetchManifest,
-  logMark,
-  parseManifest,
-  requestsSince,
-  run,
-  runAny,
-  temporaryFolder,
-} from "./support.ts";
+import { blobWrites, fetchBlob, fetchManifest, logMark, parseManifest, requestsSince } from "./support.ts";
 
 const podman = program("podman");
 const buildah = program("buildah");
@@ -175,42 +166,6 @@ suite("buildah", [buildah, root()], () => {
     TEST_MS_MAX,
   );
 });
-
-/** Images and containers in a folder of the test's own, away from those of the machine. */
-class ContainerStorage implements AsyncDisposable {
-  readonly folder: string;
-  readonly #folder: AsyncDisposable;
-
-  private constructor(folder: AsyncDisposable & { readonly path: string }) {
-    this.#folder = folder;
-    this.folder = folder.path;
-  }
-
-  static async create(): Promise<ContainerStorage> {
-    return new ContainerStorage(await temporaryFolder());
-  }
-
-  /** Runs podman and resolves with its output. @throws Error unless it succeeds */
-  async podman(...args: readonly string[]): Promise<string> {
-    const temporary = ["--tmpdir", join(this.folder, "tmp")];
-    return (await run([podman.path, ...this.#global(), ...temporary, ...args])).stdout;
-  }
-
-  async buildah(...args: readonly string[]): Promise<string> {
-    return (await run([buildah.path, ...this.#global(), ...args])).stdout;
-  }
-
-  #global(): string[] {
-    const { folder } = this;
-    return ["--root", join(folder, "root"), "--runroot", join(folder, "run"), "--storage-driver", "vfs"];
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    // A mount that a failed build left behind would keep the folder from going.
-    await runAny([podman.path, ...this.#global(), "unmount", "--all"]).catch(() => null);
-    await this.#folder[Symbol.asyncDispose]();
-  }
-}
 
 /** Builds an image of LAYERS layers; resolves with its ID. */
 async function build(
