@@ -190,6 +190,7 @@ test("an anonymous token pulls what anybody may, and is told to sign in for the 
   const push = await app.request("POST", "/v2/public/app/blobs/uploads/", token);
   expect(push.status).toBe(401);
   expect(push.headers.get("WWW-Authenticate")).toContain('error="insufficient_scope"');
+  expect(await push.text()).toContain("docker login");
 });
 
 test("a token that has ended is invalid_token, but finishes the upload that its holder began", async () => {

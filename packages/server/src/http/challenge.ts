@@ -38,7 +38,9 @@ export function refusal(access: Access, wanted: Wanted, authorize: Authorize, re
     hasToken && (realm.auth.external !== null || caller.name?.startsWith("workload:") === true);
   if (caller.name !== null && !mayWithoutToken && !isUpToIssuer) return denied(wanted);
   if (hasToken && wanted.action === "admin") return denied(wanted);
-  return challenge(wanted, hasToken ? "insufficient_scope" : null, realm);
+  const error = hasToken ? "insufficient_scope" : null;
+  // With a token for anybody, too, it is a person who reads this, and what they need is not another scope.
+  return challenge(wanted, error, realm, caller.name === null ? SIGN_IN : messageOf(error));
 }
 
 function denied({ action, repository }: Wanted): RegistryError {
@@ -54,7 +56,12 @@ function denied({ action, repository }: Wanted): RegistryError {
 }
 
 /** 401 with what a client needs to come back with a token. */
-export function challenge(wanted: Wanted, error: ChallengeError | null, realm: Realm): RegistryError {
+export function challenge(
+  wanted: Wanted,
+  error: ChallengeError | null,
+  realm: Realm,
+  message: string = messageOf(error),
+): RegistryError {
   const scopes = scopesOf(wanted);
   const { external, issuer } = realm.auth;
   const header = formatBearerChallenge({
@@ -63,17 +70,26 @@ export function challenge(wanted: Wanted, error: ChallengeError | null, realm: R
     scopes,
     error,
   });
-  const message =
-    error === "invalid_token"
-      ? "the credentials are not valid, or are not any more: sign in again"
-      : error === "insufficient_scope"
-        ? "the token is not good for this: ask for one with the scope of the challenge"
-        : "authentication required";
   return new RegistryError("UNAUTHORIZED", {
     message,
     detail: scopes.map(({ type, name, actions }) => ({ type, name, actions })),
     headers: { "WWW-Authenticate": header },
   });
+}
+
+const SIGN_IN = "authentication required: sign in first, for example with `docker login`";
+
+function messageOf(error: ChallengeError | null): string {
+  switch (error) {
+    case null:
+      return SIGN_IN;
+    case "invalid_token":
+      return "the credentials are not valid, or are not any more: sign in again";
+    case "insufficient_scope":
+      return "the token is not good for this: ask for one with the scope of the challenge";
+    default:
+      return error satisfies never;
+  }
 }
 
 /** `https://registry.example.com`, without a slash at the end. */
