@@ -57,11 +57,13 @@ export class RecordingProxy implements AsyncDisposable {
   }
 
   async #pass(request: Request, upstream: string, options: RecordingProxyOptions): Promise<Response> {
-    const { pathname, search } = new URL(request.url);
-    const isToken = pathname === "/token";
+    // Behind "http://", the host and its slash.
+    const target = request.url.slice(request.url.indexOf("/", "http://".length));
+    const [path = "", query = ""] = target.split(/\?(.*)/s);
+    const isToken = path === "/token";
     const form = isToken && request.method === "POST" ? await request.text() : null;
     const body = form ?? slowed(request.body, options.bytesPerSecond ?? null);
-    const response = await fetch(`${upstream}${pathname}${search}`, {
+    const response = await fetch(`${upstream}${target}`, {
       method: request.method,
       headers: request.headers,
       body,
@@ -69,10 +71,10 @@ export class RecordingProxy implements AsyncDisposable {
       decompress: false,
       timeout: false,
     });
-    const asked = new URLSearchParams(isToken ? (form ?? search) : "");
+    const asked = new URLSearchParams(isToken ? (form ?? query) : "");
     this.recorded.push({
       method: request.method,
-      path: `${pathname}${isToken ? "" : search}`,
+      path: isToken ? path : target,
       status: response.status,
       scheme: request.headers.get("Authorization")?.split(" ")[0] ?? null,
       challenge: response.headers.get("WWW-Authenticate"),
