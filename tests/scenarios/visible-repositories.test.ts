@@ -96,7 +96,8 @@ describe.each([
 
   test("shows anybody what anybody may pull", async () => {
     const names = [...["r00007/shown", "r01957/shown"]];
-    const walked = await walk(paged(1), {});
+    const token = path.startsWith("/v2/") ? bearer(await tokenFor(app, {}, "registry:catalog:*")) : {};
+    const walked = await walk(paged(1), token);
     expect(walked.names.toSorted()).toEqual(names);
     expect(walked.pages).toEqual([1, 1]);
   });
@@ -107,6 +108,13 @@ describe.each([
     const without = bearer(await tokenFor(app, basic("sparse"), "repository:r00007/shown:pull"));
     expect((await app.request("GET", path, without)).status).toBe(401);
   });
+});
+
+test("_catalog asks who it is before it answers, so that clients show what they keep only when they are asked", async () => {
+  const response = await app.request("GET", "/v2/_catalog");
+  expect(response.status).toBe(401);
+  expect(response.headers.get("WWW-Authenticate")).toEndWith(',scope="registry:catalog:*"');
+  expect((await app.request("GET", "/api/v1/repositories")).status).toBe(200);
 });
 
 test("_catalog goes on behind any name, also one that is hidden or not there", async () => {

@@ -28,6 +28,11 @@ export interface Errand extends Wanted {
   readonly changes: boolean;
   /** Whether it goes on with an upload session: a token that ended meanwhile still finishes it. */
   readonly isUpload: boolean;
+  /**
+   * Whether what is answered depends on who asks: then nobody is answered who did not say so, be it by a token for
+   * anybody. Some clients show what they were given to keep only when they are asked.
+   */
+  readonly dependsOnCaller: boolean;
   /** Whether a browser's session counts. It never does on `/v2/`. */
   readonly allowsSession: boolean;
 }
@@ -56,6 +61,9 @@ export async function admit(visit: Visit, errand: Errand, door: Door): Promise<C
   if (!authorize({ caller, action, repository })) {
     if (auth === null) throw new RegistryError("DENIED");
     throw refusal({ caller, action, repository }, errand, authorize, realmOf(visit, auth, door));
+  }
+  if (errand.dependsOnCaller && auth !== null && caller.credential.kind === "none") {
+    throw challenge(errand, null, realmOf(visit, auth, door));
   }
   if (readOnly && changes) {
     throw new RegistryError("UNSUPPORTED", { message: "the registry is read-only" });

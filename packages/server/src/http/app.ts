@@ -171,6 +171,7 @@ function errandOf(route: Route, repository: RepositoryName | null, { query }: Ar
     mountFrom: from === null ? null : parseRepositoryName(from),
     changes: action === "push" || action === "delete",
     isUpload: UPLOAD_ROUTES.includes(id),
+    dependsOnCaller: action === "catalog",
     allowsSession: false,
   };
 }
@@ -224,6 +225,7 @@ async function answerManagement(target: ApiTarget, arrival: Arrival, options: Ap
     mountFrom: null,
     changes: changesRegistry(request.method, target),
     isUpload: false,
+    dependsOnCaller: false,
     allowsSession: true,
   };
   traces.subject = { kind: "api", path: target.path };
