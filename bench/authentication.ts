@@ -1,14 +1,11 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AccessTokens } from "@stowage/server/auth/access-tokens";
-import { DURATIONS_DEFAULT, type NewAccount } from "@stowage/server/metadata/metadata";
-import { SqliteMetadata } from "@stowage/server/metadata/sqlite/sqlite-metadata";
-import { blobOf, imageOf, seededBytes } from "../tests/support/content.ts";
-import { WORKSPACE } from "../tests/support/registry-process.ts";
+import { basic, createAccounts, MANIFEST_PATH, openMetadata, pushAs, registryNamed } from "./accounts.ts";
 import { ACCEPT } from "./api.ts";
 import { requestsPerSecond } from "./load.ts";
-import { ServerProcess } from "./server-process.ts";
+import type { ServerProcess } from "./server-process.ts";
 
 /**
  * What it costs to know who asks: `npm run bench:auth`. A manifest is pulled by tag from a registry without
@@ -18,13 +15,9 @@ import { ServerProcess } from "./server-process.ts";
 const ROUNDS = 7;
 const SECONDS = 2;
 const CONNECTIONS = 16;
-const PATH = "/v2/bench/app/manifests/v1";
 
 /** The authenticated pull keeps at least this share of the rate of the anonymous one. */
 const WANTED = 0.7;
-
-const PASSWORD = "correct horse battery";
-const MAIN = join(WORKSPACE, "packages", "cli", "src", "main.ts");
 
 interface Way {
   readonly name: string;
@@ -33,13 +26,13 @@ interface Way {
 }
 
 const folder = await mkdtemp(join(tmpdir(), "stowage-bench-auth-"));
-await using open = serverNamed("open", ["--auth", "none"]);
-await using closed = serverNamed("closed", ["--auth", "accounts"]);
-const accessToken = await prepareAccounts(join(folder, "closed", "data"));
+await using open = registryNamed("open", folder, ["--auth", "none"]);
+await using closed = registryNamed("closed", folder, ["--auth", "accounts"]);
+const accessToken = await prepare();
 for (const server of [open, closed]) await server.start();
-await push(open.url, undefined);
-const password = `Basic ${btoa(`alice:${PASSWORD}`)}`;
-await push(closed.url, password);
+await pushAs(open.url, undefined);
+const password = basic("alice");
+await pushAs(closed.url, password);
 const answer = await fetch(`${closed.url}/token?service=stowage&scope=repository:bench/app:pull`, {
   headers: { Authorization: password },
 });
@@ -49,14 +42,14 @@ const ways: readonly Way[] = [
   { name: "anonymous, by rule", server: closed },
   { name: "registry token", server: closed, authorization: `Bearer ${token}` },
   { name: "password (Basic)", server: closed, authorization: password },
-  { name: "access token (Basic)", server: closed, authorization: `Basic ${btoa(`ci:${accessToken}`)}` },
+  { name: "access token (Basic)", server: closed, authorization: basic("ci", accessToken) },
   { name: "access token (Bearer)", server: closed, authorization: `Bearer ${accessToken}` },
 ];
 const samples = new Map<string, number[]>(ways.map(({ name }) => [name, []]));
 for (let round = 0; round <= ROUNDS; round++) {
   for (const { name, server, authorization } of ways) {
     const rate = await requestsPerSecond({
-      url: `${server.url}${PATH}`,
+      url: `${server.url}${MANIFEST_PATH}`,
       method: "GET",
       accept: ACCEPT,
       connections: CONNECTIONS,
@@ -85,40 +78,10 @@ for (const [name, rates] of samples) {
 }
 await rm(folder, { recursive: true, force: true });
 
-function serverNamed(name: string, args: readonly string[]): ServerProcess {
-  return new ServerProcess({
-    name,
-    folder: join(folder, name),
-    readyPath: "/livez",
-    command: async ({ port, dataDir }) => [
-      process.execPath,
-      MAIN,
-      "serve",
-      ...["--addr", `127.0.0.1:${port}`, "--data-dir", dataDir, ...args],
-    ],
-  });
-}
-
 /** An account, rules, and an access token, which is given back. */
-async function prepareAccounts(dataDir: string): Promise<string> {
-  await mkdir(dataDir, { recursive: true });
-  const onFatal = (error: unknown) => {
-    throw error;
-  };
-  const options = { now: Date.now, onFatal, durations: DURATIONS_DEFAULT };
-  await using metadata = new SqliteMetadata(join(dataDir, "stowage.sqlite"), options);
-  const account: NewAccount = {
-    name: "alice",
-    kind: "user",
-    passwordHash: await Bun.password.hash(PASSWORD),
-    isAdmin: false,
-    groups: [],
-    grants: [],
-    description: "",
-    createdBy: null,
-    expiresAt: null,
-  };
-  await metadata.accounts.create(account, { onlyFirst: false });
+async function prepare(): Promise<string> {
+  await using metadata = await openMetadata(folder, "closed");
+  await createAccounts(metadata, ["alice"]);
   // As many rules as a company has, so that finding the right one is part of it.
   const others = Array.from({ length: 100 }, (_, at) => ({
     who: ["group:everyone", `user:u${at}`],
@@ -134,26 +97,6 @@ async function prepareAccounts(dataDir: string): Promise<string> {
   const label = "bench";
   const wanted = { kind: "personal", account: "alice", label, limit: null, expiresAt: null } as const;
   return (await new AccessTokens(metadata.tokens, Date.now).create(wanted)).secret;
-}
-
-async function push(url: string, authorization: string | undefined): Promise<void> {
-  const headers: Record<string, string> = authorization === undefined ? {} : { Authorization: authorization };
-  const image = imageOf([blobOf(seededBytes(1_000, 1))]);
-  for (const { bytes, digest } of [image.config, ...image.layers]) {
-    const path = `${url}/v2/bench/app/blobs/uploads/?digest=${digest}`;
-    await requireStatus(await fetch(path, { method: "POST", body: bytes, headers }), 201);
-  }
-  const put = {
-    method: "PUT",
-    body: image.manifest.bytes,
-    headers: { ...headers, "Content-Type": image.mediaType },
-  };
-  await requireStatus(await fetch(`${url}${PATH}`, put), 201);
-}
-
-async function requireStatus(response: Response, status: number): Promise<void> {
-  const text = await response.text();
-  if (response.status !== status) throw new Error(`"${response.url}" gave ${response.status}: ${text}`);
 }
 
 function median(values: readonly number[]): number {

@@ -1,18 +1,15 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DURATIONS_DEFAULT, type NewAccount } from "@stowage/server/metadata/metadata";
-import { SqliteMetadata } from "@stowage/server/metadata/sqlite/sqlite-metadata";
-import { WORKSPACE } from "../tests/support/registry-process.ts";
-import { ServerProcess } from "./server-process.ts";
+import { basic, createAccounts, MANIFEST_PATH, openMetadata, pushAs, registryNamed } from "./accounts.ts";
 
 /**
  * What those who guess passwords learn, and what they do to others: `npm run bench:logins`.
  *
  * 1. Time of a refusal: a wrong password of an account that is there, a name that nobody has, a disabled account.
  *    Each is asked once under a name and an address of its own, in turns, so that nothing is remembered or held back.
- * 2. A storm of 1,000 bad sign-ins a second, from one address and from as many as there are sign-ins, while anybody asks
- *    `GET /v2/_catalog` (a read of the store, allowed to everybody) 100 times a second: p99 with and without the storm.
+ * 2. A storm of 1,000 bad sign-ins a second, from one address and from as many as there are sign-ins, while somebody without
+ *    an account pulls a manifest 100 times a second: p99 with and without the storm.
  */
 
 const SAMPLES = 120;
@@ -23,62 +20,31 @@ const ROUNDS = 5;
 /** The storm may make the p99 of others this much worse. */
 const WANTED = 2;
 
-const MAIN = join(WORKSPACE, "packages", "cli", "src", "main.ts");
-
 if (process.argv[2] === "storm") {
   await storm(process.argv[3] ?? "", process.argv[4] === "many");
   process.exit(0);
 }
 
 const folder = await mkdtemp(join(tmpdir(), "stowage-bench-logins-"));
-await prepare(join(folder, "server", "data"));
-await using server = new ServerProcess({
-  name: "stowage",
-  folder: join(folder, "server"),
-  readyPath: "/livez",
-  command: async ({ port, dataDir }) => [
-    process.execPath,
-    MAIN,
-    "serve",
-    ...["--addr", `127.0.0.1:${port}`, "--data-dir", dataDir, "--auth", "accounts"],
-    ...["--trusted-proxies", "127.0.0.1"],
-  ],
-});
+await prepare();
+const args = ["--auth", "accounts", "--trusted-proxies", "127.0.0.1"];
+await using server = registryNamed("stowage", folder, args);
 await server.start();
+await pushAs(server.url, basic("pusher"));
 await compareRefusals();
 for (const kind of ["one", "many"]) await compareProbes(kind);
 await rm(folder, { recursive: true, force: true });
 
-async function prepare(dataDir: string): Promise<void> {
-  await mkdir(dataDir, { recursive: true });
-  const onFatal = (error: unknown) => {
-    throw error;
-  };
-  const options = { now: Date.now, onFatal, durations: DURATIONS_DEFAULT };
-  await using metadata = new SqliteMetadata(join(dataDir, "stowage.sqlite"), options);
-  // The parameters of the accounts that the server makes.
-  const passwordHash = await Bun.password.hash("x", {
-    algorithm: "argon2id",
-    memoryCost: 19_456,
-    timeCost: 2,
-  });
-  const base: Omit<NewAccount, "name"> = {
-    kind: "user",
-    passwordHash,
-    isAdmin: false,
-    groups: [],
-    grants: [],
-    description: "",
-    createdBy: null,
-    expiresAt: null,
-  };
-  for (let at = 0; at < SAMPLES; at++) {
-    await metadata.accounts.create({ ...base, name: `user-${at}` }, { onlyFirst: false });
-    await metadata.accounts.create({ ...base, name: `gone-${at}` }, { onlyFirst: false });
-    await metadata.accounts.update(`gone-${at}`, { isDisabled: true });
-  }
-  const access = { groups: {}, rules: [{ who: ["anonymous"], repositories: ["**"], may: ["reader"] }] };
-  await metadata.documents.put("access", JSON.stringify(access), null);
+async function prepare(): Promise<void> {
+  await using metadata = await openMetadata(folder, "stowage");
+  const numbers = Array.from({ length: SAMPLES }, (_, at) => at);
+  await createAccounts(metadata, ["pusher", ...numbers.flatMap((at) => [`user-${at}`, `gone-${at}`])]);
+  for (const at of numbers) await metadata.accounts.update(`gone-${at}`, { isDisabled: true });
+  const rules = [
+    { who: ["anonymous"], repositories: ["**"], may: ["reader"] },
+    { who: ["user:pusher"], repositories: ["**"], may: ["writer"] },
+  ];
+  await metadata.documents.put("access", JSON.stringify({ groups: {}, rules }), null);
 }
 
 async function compareRefusals(): Promise<void> {
@@ -136,7 +102,7 @@ async function probe(): Promise<number> {
     all.push(
       (async () => {
         const from = performance.now();
-        const response = await fetch(`${server.url}/v2/_catalog`);
+        const response = await fetch(`${server.url}${MANIFEST_PATH}`);
         await response.arrayBuffer();
         if (response.status !== 200) throw new Error(`the probe got ${response.status}`);
         times.push(performance.now() - from);
@@ -164,7 +130,7 @@ async function storm(url: string, isMany: boolean): Promise<void> {
 
 async function signIn(url: string, name: string, address: string): Promise<number> {
   const headers = {
-    Authorization: `Basic ${btoa(`${name}:${crypto.randomUUID()}`)}`,
+    Authorization: basic(name, crypto.randomUUID()),
     "X-Forwarded-For": address,
   };
   const response = await fetch(`${url}/v2/`, { headers });

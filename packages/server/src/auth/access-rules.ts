@@ -3,6 +3,7 @@ import type { DocumentMetadata } from "../metadata/metadata.ts";
 import type { AccessDocument } from "./access-document.ts";
 import type { Identity } from "./caller.ts";
 import { compileGrants, type Grants } from "./grants.ts";
+import { Remembered } from "./remembered.ts";
 
 /** Name of the document in the metadata store. */
 const DOCUMENT = "access";
@@ -25,6 +26,16 @@ export const DEFAULT_ACCESS: AccessDocument = {
 /** A rule of the document. */
 export type AccessRule = AccessDocument["rules"][number];
 
+/** What the rules say of somebody. */
+export interface Ruled {
+  /** The names that were asked about, and their groups. */
+  readonly principals: readonly string[];
+  readonly grants: readonly Grants[];
+}
+
+/** Most callers whose part of the rules is at hand. */
+const RULED_MAX = 1_024;
+
 interface Compiled {
   readonly json: string | null;
   readonly document: AccessDocument;
@@ -33,6 +44,8 @@ interface Compiled {
   readonly rules: ReadonlyMap<Grants, AccessRule>;
   /** Groups of a member. */
   readonly groupsOf: ReadonlyMap<string, readonly string[]>;
+  /** By the names that were asked about; names have no line ends. */
+  readonly ruled: Remembered<Ruled>;
 }
 
 /** The document, and the mark of its present state. */
@@ -89,14 +102,14 @@ export class AccessRules {
   }
 
   /** The principals with the groups that they are in, and what the rules give them. */
-  async of(
-    principals: readonly string[],
-  ): Promise<{ readonly principals: readonly string[]; readonly grants: readonly Grants[] }> {
-    const { byPrincipal, groupsOf } = await this.#current();
-    const all = [...principals, ...principals.flatMap((principal) => groupsOf.get(principal) ?? [])];
-    const grants = all.flatMap((principal) => byPrincipal.get(principal) ?? []);
-    // A rule may name somebody twice, as one of a group and by name.
-    return { principals: all, grants: grants.length > 1 ? [...new Set(grants)] : grants };
+  async of(principals: readonly string[]): Promise<Ruled> {
+    const compiled = await this.#current();
+    const key = principals.join("\n");
+    const known = compiled.ruled.get(key);
+    if (known !== undefined) return known;
+    const ruled = ruledBy(compiled, principals);
+    compiled.ruled.set(key, ruled);
+    return ruled;
   }
 
   /** Asked at every request, so each text is compiled once. */
@@ -121,7 +134,14 @@ function compile(json: string | null, document: AccessDocument): Compiled {
   for (const [group, members] of Object.entries(document.groups)) {
     for (const member of members) append(groupsOf, member, `group:${group}`);
   }
-  return { json, document, byPrincipal, rules, groupsOf };
+  return { json, document, byPrincipal, rules, groupsOf, ruled: new Remembered(RULED_MAX) };
+}
+
+function ruledBy({ byPrincipal, groupsOf }: Compiled, principals: readonly string[]): Ruled {
+  const all = [...principals, ...principals.flatMap((principal) => groupsOf.get(principal) ?? [])];
+  // A rule may name somebody twice, as one of a group and by name.
+  const grants = new Set(all.flatMap((principal) => byPrincipal.get(principal) ?? []));
+  return { principals: all, grants: [...grants] };
 }
 
 function append<T>(lists: Map<string, T[]>, key: string, value: T): void {

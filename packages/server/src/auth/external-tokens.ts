@@ -37,6 +37,7 @@ export class ExternalTokens implements ForeignTokens {
     const verdict = await this.#verify(text);
     if (!verdict.ok) return null;
     const { subject, access, expiredAt } = verdict;
+    if (/\p{Cc}/u.test(subject)) return null;
     const { accounts } = this.#options;
     const credential = { kind: "registry-token", id: null } as const;
     const hasEnded = expiredAt !== null;
