@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { LISTEN_LIMITS, type ListenLimits } from "@stowage/server/listen/limits";
 import { blobOf, digestOf } from "../support/content.ts";
 import { Served } from "../support/served.ts";
+import { program, suite } from "../support/suite.ts";
+import { TestCa } from "../support/test-ca.ts";
 
 /** Clients that take their time: with headers, with a body, between requests. */
 
@@ -189,3 +192,37 @@ test("a reader that stops is cut, and its end frees the server's side", async ()
   await promise;
   expect(bytes).toBeLessThan(blob.bytes.length);
 }, 20_000);
+
+suite("slow clients of the door that looks at certificates", [program("openssl")], () => {
+  test("a reader that stops is cut, and so is a handshake that does not begin", async () => {
+    await using ca = await TestCa.make("test CA");
+    const { cert, key } = await ca.sign("server", { subject: "/CN=localhost" });
+    const args = [
+      "--tls-cert",
+      cert,
+      "--tls-key",
+      key,
+      "--tls-client-ca",
+      ca.ca.cert,
+      "--drain-seconds",
+      "60",
+    ];
+    const other = await Served.start(args, { limits: SHORT });
+    const blob = blobOf(new Uint8Array(24 * 1024 * 1024));
+    const push = `${other.url}/v2/t/r/blobs/uploads/?digest=${blob.digest}`;
+    const tls = { rejectUnauthorized: false };
+    expect((await fetch(push, { method: "POST", body: blob.bytes, tls })).status).toBe(201);
+    const reader = connectTls({ port: other.port, host: "127.0.0.1", ...tls });
+    reader.on("error", () => undefined);
+    reader.write(`GET /v2/t/r/blobs/${blob.digest} HTTP/1.1\r\n${HOST}\r\n`);
+    await new Promise((resolve) => reader.once("data", resolve));
+    reader.pause();
+    const silent = connect(other.port, "127.0.0.1");
+    silent.on("error", () => undefined);
+    await new Promise((resolve) => silent.once("close", resolve));
+    // Ends only when no connection is left: the reader's, too.
+    await other[Symbol.asyncDispose]();
+    expect(other.log).not.toContain("still in flight");
+    reader.destroy();
+  }, 60_000);
+});

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readdir, readlink } from "node:fs/promises";
 import { connect } from "node:net";
 import type { ClientCertificate } from "@stowage/server/http/exchange";
 import { LISTEN_LIMITS } from "@stowage/server/listen/limits";
@@ -193,11 +194,17 @@ suite("client certificates", [program("openssl")], () => {
     expect(await response.json()).toMatchObject({ clientCertificate: null });
   });
 
+  /** Ports of loopback on which this process listens: others may open theirs meanwhile. */
   async function listeningPorts(): Promise<readonly number[]> {
-    const table = await Bun.file("/proc/self/net/tcp").text();
-    return [...table.matchAll(/^ *\d+: 0100007F:([0-9A-F]{4}) \S+ 0A/gm)].map((match) =>
-      Number.parseInt(match[1] ?? "", 16),
+    const open = await Promise.all(
+      (await readdir("/proc/self/fd")).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => "")),
     );
+    const table = await Bun.file("/proc/self/net/tcp").text();
+    // "sl: local_address:port remote_address:port 0A (listening) ... inode"
+    const lines = table.matchAll(/^ *\d+: 0100007F:([0-9A-F]{4}) \S+ 0A(?: +\S+){5} +(\d+)/gm);
+    return [...lines]
+      .filter(([, , inode]) => open.includes(`socket:[${inode}]`))
+      .map(([, port = ""]) => Number.parseInt(port, 16));
   }
 
   test("large blobs pass whole in both directions, also past a slow reader", async () => {

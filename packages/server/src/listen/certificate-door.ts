@@ -7,7 +7,7 @@ import { HEADER_SECONDS } from "./limits.ts";
 import { Relay } from "./relay.ts";
 import type { TlsMaterial } from "./tls-material.ts";
 
-/** Connections whose handshake takes too long are looked for this often, in milliseconds. */
+/** Connections that take too long are looked for this often, in milliseconds. */
 const SWEEP_MS = 1_000;
 
 /** Where the inner server listens. It answers nobody but the relays of this door. */
@@ -29,7 +29,6 @@ interface Client {
   peer: Peer | null;
   /** Local port of its connection to the inner server; 0 before there is one. */
   innerPort: number;
-  isClosed: boolean;
 }
 
 type ClientSocket = Bun.Socket<Client>;
@@ -46,7 +45,7 @@ export function openCertificateDoor(options: CertificateDoorOptions, tls: TlsMat
   let retired = false;
   const inner = openInner(options, { clients, isRetired: () => retired });
   const innerPort = inner.port ?? 0;
-  const { hostname, port, clientCa, requireCertificate, log, now } = options;
+  const { hostname, port, clientCa, limits, requireCertificate, log, now } = options;
   // Not in the types of Bun 1.4, but it listens to it.
   const address = { hostname, port, reusePort: true };
   let listener: Bun.TCPSocketListener<Client>;
@@ -63,7 +62,7 @@ export function openCertificateDoor(options: CertificateDoorOptions, tls: TlsMat
       socket: {
         open(socket) {
           const relay = new Relay(socket);
-          socket.data = { relay, acceptedAt: performance.now(), peer: null, innerPort: 0, isClosed: false };
+          socket.data = { relay, acceptedAt: performance.now(), peer: null, innerPort: 0 };
           sockets.add(socket);
         },
         handshake(socket, isDone) {
@@ -77,7 +76,6 @@ export function openCertificateDoor(options: CertificateDoorOptions, tls: TlsMat
         drain: (socket) => socket.data.relay.clientDrained(),
         close: (socket) => {
           sockets.delete(socket);
-          socket.data.isClosed = true;
           socket.data.relay.clientClosed();
         },
         // A close follows.
@@ -89,9 +87,13 @@ export function openCertificateDoor(options: CertificateDoorOptions, tls: TlsMat
     throw error;
   }
   const sweep = setInterval(() => {
-    const latest = performance.now() - HEADER_SECONDS * 1_000;
+    const time = performance.now();
     for (const socket of sockets) {
-      if (socket.data.peer === null && socket.data.acceptedAt < latest) socket.terminate();
+      const { peer, acceptedAt, relay } = socket.data;
+      const blockedSince = relay.clientBlockedSince;
+      const isLate = peer === null && time - acceptedAt > HEADER_SECONDS * 1_000;
+      const isStuck = blockedSince !== null && time - blockedSince > limits.idleSeconds * 1_000;
+      if (isLate || isStuck) socket.terminate();
     }
     if (retired && sockets.size === 0) clearInterval(sweep);
   }, SWEEP_MS);

@@ -11,9 +11,11 @@ interface Wire {
 class Flow {
   #rest: Uint8Array | null = null;
   #ended = false;
+  #movedAt = 0;
 
-  get isEmpty(): boolean {
-    return this.#rest === null;
+  /** Since when `to` takes nothing (as performance.now() has it); null when nothing waits for it. */
+  get blockedSince(): number | null {
+    return this.#rest === null && !this.#ended ? null : this.#movedAt;
   }
 
   pass(bytes: Uint8Array, from: Wire, to: Wire | null): void {
@@ -26,11 +28,13 @@ class Flow {
     if (written >= bytes.byteLength) return;
     // The socket's buffer is used again after this turn.
     this.#rest = bytes.slice(written);
+    this.#movedAt = performance.now();
     from.pause();
   }
 
   /** `to` takes bytes again. */
   drain(from: Wire | null, to: Wire): void {
+    this.#movedAt = performance.now();
     if (this.#rest !== null) {
       const written = Math.max(0, to.write(this.#rest));
       this.#rest = written >= this.#rest.byteLength ? null : this.#rest.subarray(written);
@@ -43,6 +47,7 @@ class Flow {
   /** Nothing more comes: `to` is ended once it has everything. */
   end(to: Wire): void {
     this.#ended = true;
+    this.#movedAt = performance.now();
     if (this.#rest === null) to.end();
   }
 }
@@ -57,6 +62,14 @@ export class Relay {
 
   constructor(client: Wire) {
     this.#client = client;
+  }
+
+  /**
+   * Since when the client takes nothing of what waits for it, or does not close after the end; null otherwise. The
+   * inner server cannot tell: while its side is paused, even its end is not seen.
+   */
+  get clientBlockedSince(): number | null {
+    return this.#down.blockedSince;
   }
 
   fromClient(bytes: Uint8Array): void {
