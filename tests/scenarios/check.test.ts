@@ -45,6 +45,16 @@ const WRONGS: readonly Wrong[] = [
     finding: /^blob .*: its file is missing$/,
   },
   {
+    name: "a quota has lost count of its tags",
+    break: sql("UPDATE quotas SET tags_used = tags_used + 1 WHERE namespace = 't'"),
+    finding: /^the quota of "t" counts \d+ bytes, 1 repositories, 3 tags, which is wrong$/,
+  },
+  {
+    name: "a quota has lost count of its bytes",
+    break: sql("UPDATE quotas SET bytes_used = bytes_used - 1 WHERE namespace = ''"),
+    finding: /^the quota of "" counts \d+ bytes, 1 repositories, 2 tags, which is wrong$/,
+  },
+  {
     name: "a file is short",
     break: async (folder) => await truncate(await layerOf(folder), 4_999),
     finding: /its file has 4999 bytes; wanted 5000/,
@@ -132,6 +142,10 @@ describe("check", () => {
     sound = await mkdtemp(join(tmpdir(), "stowage-check-"));
     const store = await FilesystemBlobStore.open(sound);
     await using app = new TestApp({ store, databasePath: join(sound, "stowage.sqlite") });
+    for (const namespace of ["-", "t", "t2"]) {
+      const body = { headers: { "Content-Type": "application/json" }, body: '{"tags":100}' };
+      expect((await app.request("PUT", `/api/v1/quotas/${namespace}`, body)).status).toBe(200);
+    }
     await app.pushImage("t/r", "v1", IMAGE);
     await app.pushManifest("t/r", "all", INDEX);
     await app.request("POST", "/v2/t/r/blobs/uploads/");

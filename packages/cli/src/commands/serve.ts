@@ -47,7 +47,7 @@ ${rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n")}
 Examples:
   stowage serve
   stowage serve --addr 127.0.0.1:5001 --data-dir /var/lib/registry
-  stowage serve --addr :443 --auth none --tls-cert cert.pem --tls-key key.pem
+  stowage serve --addr :443 --auth accounts --tls-cert cert.pem --tls-key key.pem
 `;
 }
 

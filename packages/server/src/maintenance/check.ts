@@ -84,7 +84,23 @@ function checkTables(database: Database): readonly string[] {
                                          WHERE m.repository_id = r.id)
                  OR r.blob_bytes <> (SELECT COALESCE(SUM(b.size), 0) FROM repository_blobs l, blobs b
                                       WHERE l.repository_id = r.id AND b.digest = l.digest)`),
+    ...texts(`SELECT 'the quota of "' || q.namespace || '" counts ' || q.bytes_used || ' bytes, ' || q.repositories_used ||
+                ' repositories, ' || q.tags_used || ' tags, which is wrong' AS text FROM quotas q
+               WHERE q.bytes_used <> (SELECT COALESCE(SUM(r.blob_bytes + r.manifest_bytes), 0) FROM repositories r
+                                       WHERE ${isWithin("r.quota_name")})
+                                   + (SELECT COALESCE(SUM(MAX(u.byte_offset, u.reserved_bytes)), 0) FROM uploads u
+                                       WHERE u.finished_digest IS NULL AND ${isWithin("u.repository")})
+                  OR q.repositories_used <> (SELECT COUNT(*) FROM repositories r
+                                              WHERE r.deleted_at IS NULL AND ${isWithin("r.quota_name")})
+                  OR q.tags_used <> (SELECT COALESCE(SUM(r.tag_count), 0) FROM repositories r
+                                      WHERE r.deleted_at IS NULL AND ${isWithin("r.quota_name")})`),
   ];
+}
+
+/** Whether a name is the namespace of the quota `q` or lies below it; the empty one is the whole registry. */
+function isWithin(name: string): string {
+  return `(q.namespace = '' OR ${name} = q.namespace
+           OR substr(${name}, 1, length(q.namespace) + 1) = q.namespace || '/')`;
 }
 
 /** Path below the folder -> bytes, of every file that a blob store writes. */
