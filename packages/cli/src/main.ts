@@ -17,6 +17,8 @@ Run \`stowage <command> --help\` for the options of a command.
 
 /** Commands load lazily: asking for the version must not load the server. */
 async function main(args: readonly string[]): Promise<number> {
+  // Data folders and backups hold keys, hashes of passwords and images: nobody else's business on this machine.
+  process.umask(0o077);
   const [command, ...rest] = args;
   switch (command) {
     case "serve":

@@ -42,8 +42,6 @@ export async function compose(options: ComposeOptions): Promise<System> {
   const { settings, log, isDraining, onFatal } = options;
   const { dataDir } = settings;
   await using started = new AsyncDisposableStack();
-  // Keys that sign tokens, hashes of passwords and images lie there: nobody else's business on this machine.
-  process.umask(0o077);
   await mkdir(dataDir, { recursive: true });
   started.use(FolderLock.take(dataDir));
   const store = started.use(await FilesystemBlobStore.open(dataDir));
