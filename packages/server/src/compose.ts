@@ -55,7 +55,7 @@ export async function compose(options: ComposeOptions): Promise<System> {
   const metadata = started.use(
     new SqliteMetadata(join(dataDir, "stowage.sqlite"), { now: Date.now, onFatal, durations }),
   );
-  await chmod(join(dataDir, "stowage.sqlite"), 0o600);
+  await keepPrivate(join(dataDir, "stowage.sqlite"));
   // SQLite lets a failed sync of this folder pass when it makes its log.
   await syncDirectory(dataDir);
   const rules = {
@@ -109,4 +109,13 @@ export async function compose(options: ComposeOptions): Promise<System> {
   });
   const running = started.move();
   return { app, firstPassword, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** A folder of before there were accounts may let others read what now holds keys and hashes of passwords. */
+async function keepPrivate(database: string): Promise<void> {
+  for (const path of [database, `${database}-wal`, `${database}-shm`]) {
+    await chmod(path, 0o600).catch((error: unknown) => {
+      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    });
+  }
 }
