@@ -50,6 +50,9 @@ export const TOKEN: AdminNoun = {
 /** Where the tokens are. */
 function pathOf(args: Arguments): string {
   const account = args.get("account");
+  if (account === null && args.get("server") === null) {
+    throw new UsageError("--account is missing; one's own tokens need --server, with one's own password");
+  }
   if (account === null) return "/self";
   const robot = /^robot:(.+)$/.exec(account)?.[1];
   return robot === undefined ? `/users/${segment(account)}` : `/robots/${segment(robot)}`;
