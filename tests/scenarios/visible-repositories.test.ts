@@ -135,6 +135,20 @@ test("_catalog goes on behind any name, also one that is hidden or not there", a
   }
 });
 
+test("what is looked for is found among what the caller may pull, whatever its case", async () => {
+  const table: readonly (readonly [query: string, matches: (name: string) => boolean])[] = [
+    ["prefix=r000", (name) => name.startsWith("r000")],
+    ["search=57%2FSHOWN", (name) => name.includes("57/shown")],
+    ["search=hidden", () => false],
+    ["prefix=r00058", () => false],
+    ["prefix=r&search=9", (name) => name.includes("9")],
+  ];
+  for (const [query, matches] of table) {
+    const { names } = await walk(`/api/v1/repositories?n=3&${query}`, basic("sparse"));
+    expect([query, names]).toEqual([query, SHOWN.filter(matches)]);
+  }
+});
+
 test("_catalog with n=0 is empty and has no link, as it has for an administrator", async () => {
   const response = await app.request("GET", "/v2/_catalog?n=0", basic("sparse"));
   expect([await response.json(), response.headers.get("Link")]).toEqual([{ repositories: [] }, null]);

@@ -56,7 +56,7 @@ export interface AccountMetadata {
     readonly after: string;
     readonly entriesMax: number;
   }): Promise<readonly Account[]>;
-  /** False when the name is taken, or `onlyFirst` is said and there is any account. */
+  /** Without any token of before. False when the name is taken, or `onlyFirst` is said and there is any account. */
   create(account: NewAccount, options: { readonly onlyFirst: boolean }): Promise<boolean>;
   /** Null when there is none. A new password, or an end of the account, ends its refresh tokens and sessions. */
   update(name: string, changes: AccountChanges): Promise<Account | null>;

@@ -61,6 +61,17 @@ function testAccountUnits(get: () => MetadataUnderTest): void {
     expect(await accounts.find("robot:c")).toBeNull();
   });
 
+  test("a new account has no token that somebody of that name left behind", async () => {
+    const { accounts, tokens } = get().metadata;
+    await tokens.create(tokenOf("alice", "left"));
+    await tokens.create(tokenOf("bob", "other"));
+    expect(await accounts.create(accountNamed("alice"), ANY)).toBe(true);
+    expect(await tokens.find("left")).toBeNull();
+    await tokens.create(tokenOf("alice", "own"));
+    expect(await accounts.create(accountNamed("alice"), ANY)).toBe(false);
+    expect([await tokens.find("own"), await tokens.find("other")]).not.toContain(null);
+  });
+
   test("of several first accounts one is made", async () => {
     const { accounts } = get().metadata;
     const first = { onlyFirst: true };

@@ -155,6 +155,10 @@ export function addRepositoryRoutes(api: Api): void {
   );
 }
 
+/**
+ * For whoever sees some of them only, nothing is looked for in the store: how long it takes to find what is hidden would
+ * tell, prefix by prefix, what it is called.
+ */
 async function listRepositories(
   { registry }: Exchange,
   request: RepositoriesRequest,
@@ -162,12 +166,14 @@ async function listRepositories(
 ): Promise<Listing<RepositorySummary>> {
   const { inventory } = registry;
   if (isVisible === null) return await inventory.repositories(request);
-  const { sort, after, entriesMax } = request;
+  const { sort, after, entriesMax, prefix } = request;
+  const search = request.search.toLowerCase();
+  const everything = { ...request, search: "", prefix: "" };
   return await listVisible<RepositorySummary, Position>({
     read: async (from, max) =>
-      (await inventory.repositories({ ...request, after: from, entriesMax: max })).entries,
+      (await inventory.repositories({ ...everything, after: from, entriesMax: max })).entries,
     positionOf: (repository) => positionOf(repository, sort),
-    isVisible: ({ name }) => isVisible(name),
+    isVisible: ({ name }) => isVisible(name) && name.startsWith(prefix) && name.includes(search),
     after,
     entriesMax,
   });

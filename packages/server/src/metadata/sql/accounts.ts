@@ -57,7 +57,7 @@ export function* createAccount(
   { onlyFirst }: { readonly onlyFirst: boolean },
 ): Unit<boolean> {
   if (onlyFirst && (yield* first("SELECT 1 FROM accounts LIMIT 1")) !== null) return false;
-  return yield* touched(
+  const isNew = yield* touched(
     `INSERT INTO accounts (name, kind, password_hash, is_admin, groups_json, grants_json, description,
                            external_id, created_at, created_by, expires_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING RETURNING 1`,
@@ -73,6 +73,9 @@ export function* createAccount(
     account.createdBy,
     account.expiresAt,
   );
+  // Whoever had the name before may have signed in at the moment in which that account went.
+  if (isNew) yield* all("DELETE FROM access_tokens WHERE account = ?", account.name);
+  return isNew;
 }
 
 export function* updateAccount(name: string, changes: AccountChanges): Unit<Account | null> {
