@@ -217,5 +217,8 @@ describe("stowage admin with a server", () => {
     expect(await admin(["user", "list", "--server", "http://127.0.0.1:1"], { env })).toMatchObject({
       code: 8,
     });
+    const broken = { STOWAGE_TOKEN: "stw_secret\nX: y" };
+    const refused = await admin(["user", "list", "--server", "http://127.0.0.1:1"], { env: broken });
+    expect(refused).toMatchObject({ code: 2, stderr: expect.not.stringContaining("secret") });
   });
 });

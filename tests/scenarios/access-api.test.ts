@@ -80,6 +80,8 @@ describe("access", () => {
       ["user:root", "admin", "", true, []],
       ["user:gone", "pull", "public/x", false, []],
       ["user:nobody", "pull", "public/x", false, []],
+      ["user:robot:ci", "push", "bin/x", false, []],
+      ["robot:nobody", "pull", "public/x", false, []],
       ["certificate:x", "pull", "public/x", true, [anybody]],
     ];
     for (const [who, action, repository, allowed, given] of table) {

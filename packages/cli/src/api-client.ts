@@ -42,10 +42,13 @@ export function callWith(
         ...init,
       }),
     );
-    const answer = readJson(await response.text());
+    const text = await response.text();
+    const answer = readJson(text);
     if (!response.ok) {
       throw new ApiError(messageOf(answer) ?? `the registry answered ${response.status}`, response.status);
     }
+    if (answer === null && text !== "")
+      throw new ApiError("what answers there is no registry", response.status);
     seen?.(response.headers);
     return answer;
   };

@@ -41,7 +41,10 @@ function connectTo(address: string): Connection {
 /** From the environment: what stands in arguments can be read by every process of the machine. */
 function credentials(): string | null {
   const { STOWAGE_TOKEN: token, STOWAGE_USERNAME: name, STOWAGE_PASSWORD: password } = process.env;
-  if (token !== undefined && token !== "") return `Bearer ${token}`;
+  if (token !== undefined && token !== "") {
+    if (!/^[!-~]+$/.test(token)) throw new UsageError("STOWAGE_TOKEN has characters that are in no token");
+    return `Bearer ${token}`;
+  }
   if (name === undefined || password === undefined) return null;
   return `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`;
 }

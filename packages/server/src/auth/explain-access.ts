@@ -56,7 +56,8 @@ async function callerNamed(who: string, accounts: Accounts): Promise<Caller | nu
   const [kind, name] = [who.slice(0, who.indexOf(":")), who.slice(who.indexOf(":") + 1)];
   switch (kind) {
     case "user":
-      return await accounts.caller(name, credential);
+      // `user:robot:ci` would be the robot.
+      return name.includes(":") ? null : await accounts.caller(name, credential);
     case "robot":
     case "oidc":
       return await accounts.caller(who, credential);
