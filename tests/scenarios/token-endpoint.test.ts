@@ -171,7 +171,7 @@ test("a token that is good for less is 401 with insufficient_scope; where asking
   const askAgain = await app.request("POST", "/v2/team/app/blobs/uploads/", pullOnly);
   expect(askAgain.status).toBe(401);
   expect(askAgain.headers.get("WWW-Authenticate")).toEndWith(
-    ',scope="repository:team/app:pull,push",error="insufficient_scope"',
+    ',scope="repository:team/app:pull,push",error="insufficient_scope",error_description="the token is not good for this: ask for one with the scope of the challenge"',
   );
   const never = await app.request("DELETE", "/v2/team/app/manifests/1", pullOnly);
   expect([never.status, await errorCode(never)]).toEqual([403, "DENIED"]);
@@ -189,7 +189,10 @@ test("an anonymous token pulls what anybody may, and is told to sign in for the 
   expect((await app.request("GET", "/v2/public/app/manifests/1")).status).toBe(200);
   const push = await app.request("POST", "/v2/public/app/blobs/uploads/", token);
   expect(push.status).toBe(401);
-  expect(push.headers.get("WWW-Authenticate")).toContain('error="insufficient_scope"');
+  const challenge = push.headers.get("WWW-Authenticate");
+  expect(challenge).toContain('error="insufficient_scope"');
+  // docker shows the description, the others the body.
+  expect(challenge).toMatch(/,error_description="[^"]*docker login[^"]*"$/);
   expect(await push.text()).toContain("docker login");
 });
 

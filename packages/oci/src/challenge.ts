@@ -9,14 +9,20 @@ export interface BearerChallenge {
   readonly service: string;
   /** What a token must be good for; empty for `/v2/`. */
   readonly scopes: readonly TokenScope[];
-  readonly error: ChallengeError | null;
+  readonly error: { readonly code: ChallengeError; readonly description: string } | null;
 }
 
-/** `WWW-Authenticate` of the token protocol (Docker Registry v2 Bearer token specification; RFC 9110 section 11.6.1). */
+/**
+ * `WWW-Authenticate` of the token protocol (Docker Registry v2 Bearer token specification; RFC 9110 section 11.6.1). With
+ * an error docker shows its description, and not the body (RFC 6750 section 3, which allows no quotes in it).
+ */
 export function formatBearerChallenge({ realm, service, scopes, error }: BearerChallenge): string {
   const parameters = [`realm=${quoted(realm)}`, `service=${quoted(service)}`];
   if (scopes.length > 0) parameters.push(`scope=${quoted(scopes.map(formatTokenScope).join(" "))}`);
-  if (error !== null) parameters.push(`error=${quoted(error)}`);
+  if (error !== null) {
+    const description = error.description.replace(/["\\]/g, "'");
+    parameters.push(`error=${quoted(error.code)}`, `error_description=${quoted(description)}`);
+  }
   return `Bearer ${parameters.join(",")}`;
 }
 

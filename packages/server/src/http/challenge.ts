@@ -68,7 +68,7 @@ export function challenge(
     realm: external?.realm ?? `${baseUrl(realm)}${TOKEN_PATH}`,
     service: external?.service ?? issuer.service,
     scopes,
-    error,
+    error: error === null ? null : { code: error, description: message },
   });
   return new RegistryError("UNAUTHORIZED", {
     message,
