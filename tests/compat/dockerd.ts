@@ -64,6 +64,12 @@ export class Dockerd implements AsyncDisposable {
     return await runAny(this.#command(args), { env: this.#environment() });
   }
 
+  /** Runs `ctr ...` against the containerd below it, whatever comes of it. */
+  async containerd(ctr: string, ...args: readonly string[]): Promise<CommandResult> {
+    const socket = join(this.folder, "exec", "containerd", "containerd.sock");
+    return await runAny([ctr, "--address", socket, "--namespace", "test", ...args]);
+  }
+
   #command(args: readonly string[]): string[] {
     return [this.#docker, "--host", `unix://${join(this.folder, "socket")}`, ...args];
   }
