@@ -15,7 +15,7 @@ import {
 import { uploadContent } from "./content-upload.ts";
 import { Dockerd } from "./dockerd.ts";
 import { layeredImage, tarOf } from "./images.ts";
-import { type Recorded, RecordingProxy } from "./recording-proxy.ts";
+import { RecordingProxy, tokenRequests } from "./recording-proxy.ts";
 import { type CommandResult, until } from "./support.ts";
 
 const docker = program("docker");
@@ -287,15 +287,6 @@ async function importImage(engine: Dockerd, image: string, seed: number): Promis
   const file = join(engine.folder, `import-${seed}.tar`);
   await Bun.write(file, tarOf({ "data.bin": seededBytes(20_000, seed) }));
   await engine.docker("import", file, image);
-}
-
-/** `<method> <grant> <scopes> <status>` of each. */
-function tokenRequests(requests: readonly Recorded[]): string[] {
-  return requests
-    .filter(({ path }) => path === "/token")
-    .map(({ method, asked, scopes, status }) =>
-      [method, asked.grant_type ?? "-", ...scopes, status].join(" "),
-    );
 }
 
 async function statusOf(registry: RegistryProcess, secret: string): Promise<number> {

@@ -16,7 +16,10 @@ export class ContainerStorage implements AsyncDisposable {
   }
 
   static async create(): Promise<ContainerStorage> {
-    return new ContainerStorage(await temporaryFolder());
+    const folder = await temporaryFolder();
+    // podman reads this file before it has anything to write to it.
+    await Bun.write(join(folder.path, "auth.json"), "{}");
+    return new ContainerStorage(folder);
   }
 
   /** Runs podman and resolves with its output. @throws Error unless it succeeds */

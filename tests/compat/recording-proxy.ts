@@ -91,6 +91,15 @@ export class RecordingProxy implements AsyncDisposable {
   }
 }
 
+/** `<method> <grant> <scopes> <status>` of each request for a token. */
+export function tokenRequests(requests: readonly Recorded[]): string[] {
+  return requests
+    .filter(({ path }) => path === "/token")
+    .map(({ method, asked, scopes, status }) =>
+      [method, asked.grant_type ?? "-", ...scopes, status].join(" "),
+    );
+}
+
 /** The same bytes, so many a second; null leaves them as they come. */
 function slowed(
   body: ReadableStream<Uint8Array> | null,
