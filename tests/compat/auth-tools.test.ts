@@ -1,0 +1,295 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { RegistryProcess } from "../support/registry-process.ts";
+import { program, suite } from "../support/suite.ts";
+import { basicHeader, createRobot, manage, PASSWORD, startWithAccounts } from "./auth-registry.ts";
+import { uploadContent } from "./content-upload.ts";
+import { layeredImage, writeLayout } from "./images.ts";
+import { RecordingProxy, tokenRequests } from "./recording-proxy.ts";
+import { type CommandResult, runAny, temporaryFolder } from "./support.ts";
+
+const [crane, oras, regctl] = [program("crane"), program("oras"), program("regctl")];
+const [curl, wget, skopeo] = [program("curl"), program("wget"), program("skopeo")];
+const TEST_MS_MAX = 60_000;
+const image = layeredImage({ architecture: "amd64", layerCount: 1, seed: 101 });
+const UNAUTHORIZED = /unauthorized/i;
+
+suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], () => {
+  let registry: RegistryProcess;
+  let proxy: RecordingProxy;
+
+  beforeAll(async () => {
+    registry = await startWithAccounts();
+    proxy = new RecordingProxy(registry.url);
+    for (const repository of ["public/app", "library/app", "vault/app"]) {
+      await uploadContent(registry, repository, image, "v1", basicHeader("mary"));
+    }
+  }, TEST_MS_MAX);
+
+  afterAll(async () => {
+    await proxy?.[Symbol.asyncDispose]();
+    await registry?.[Symbol.asyncDispose]();
+  }, TEST_MS_MAX);
+
+  const clients: readonly Client[] = [
+    {
+      name: "crane",
+      // crane checks no password when it keeps it: the first use does.
+      login: (host, name, password) => [crane.path, "auth", "login", host, "-u", name, "-p", password],
+      logout: (host) => [crane.path, "auth", "logout", host],
+      digest: (reference) => [crane.path, "digest", reference],
+      push: (reference) => [crane.path, "push", "layout", reference],
+      copy: (from, to) => [crane.path, "copy", from, to],
+      list: (host) => [crane.path, "catalog", host],
+      remove: (reference) => [crane.path, "delete", reference],
+      removeScope: "push,pull,delete",
+    },
+    {
+      name: "oras",
+      login: (host, name, password) => [oras.path, "login", ...PLAIN, host, "-u", name, "-p", password],
+      logout: (host) => [oras.path, "logout", host],
+      digest: (reference) => [oras.path, "resolve", ...PLAIN, reference],
+      push: (reference) => [oras.path, "cp", "--from-oci-layout", "--to-plain-http", "layout:v1", reference],
+      copy: (from, to) => [oras.path, "cp", "--from-plain-http", "--to-plain-http", from, to],
+      list: (host) => [oras.path, "repo", "ls", ...PLAIN, host],
+      remove: (reference) => [oras.path, "manifest", "delete", ...PLAIN, "--force", reference],
+      removeScope: "delete,pull",
+    },
+    {
+      name: "regctl",
+      setUp: (host) => [regctl.path, "registry", "set", "--skip-check", "--tls", "disabled", host],
+      login: (host, name, password) => [regctl.path, "registry", "login", host, "-u", name, "-p", password],
+      logout: (host) => [regctl.path, "registry", "logout", host],
+      digest: (reference) => [regctl.path, "image", "digest", reference],
+      push: (reference) => [regctl.path, "image", "copy", "ocidir://layout:v1", reference],
+      copy: (from, to) => [regctl.path, "image", "copy", from, to],
+      list: (host) => [regctl.path, "repo", "ls", host],
+      remove: (reference) => [regctl.path, "manifest", "delete", reference],
+      removeScope: "delete",
+    },
+  ];
+
+  test.each(clients)(
+    "$name pulls what is public, pushes after a login, and is told what is wrong",
+    async (client) => {
+      await using user = await User.create(client, proxy.host);
+      const at = (name: string) => `${proxy.host}/${name}`;
+      expect((await user.run(client.digest(at("public/app:v1")))).stdout).toContain(image.descriptor.digest);
+      await user.refused(client.push(at(`public/${client.name}:v1`)), UNAUTHORIZED);
+      await user.refused(client.digest(at("vault/app:v1")), /401|unauthorized/i);
+
+      await runAny(client.login(proxy.host, "alice", "wrong"), user.options);
+      await user.refused(client.push(at(`public/${client.name}:v1`)), UNAUTHORIZED);
+      await user.run(client.login(proxy.host, "alice", PASSWORD));
+      await user.run(client.push(at(`public/${client.name}:v1`)));
+      await user.refused(client.push(at(`vault/${client.name}:v1`)), /denied|403/i);
+      const listed = (await user.run(client.list(proxy.host))).stdout;
+      expect(listed).toContain("library/app");
+      expect(listed).not.toContain("vault");
+
+      await user.run(client.logout(proxy.host));
+      await user.refused(client.push(at(`public/${client.name}:v2`)), UNAUTHORIZED);
+      expect((await user.run(client.list(proxy.host))).stdout).not.toContain("library/app");
+    },
+    TEST_MS_MAX,
+  );
+
+  test.each(clients)(
+    "$name mounts from a repository that may be read, copies none that may not, and deletes with the right alone",
+    async (client) => {
+      await using user = await User.create(client, proxy.host);
+      const at = (name: string) => `${proxy.host}/${name}`;
+      const target = `team/${client.name}`;
+      await user.run(client.login(proxy.host, "alice", PASSWORD));
+      const copy = await proxy.during(() => user.run(client.copy(at("library/app:v1"), at(`${target}:v1`))));
+      const mounts = copy.filter(({ path, scheme }) => path.includes("mount=") && scheme === "Bearer");
+      expect(mounts.map(({ status }) => status)).toEqual(Array(image.layers.length + 1).fill(201));
+      await user.refused(client.copy(at("vault/app:v1"), at(`${target}:v2`)), /denied|403/i);
+
+      const remove = client.remove(at(`${target}@${image.descriptor.digest}`));
+      const asked = await proxy.during(() => user.refused(remove, /no rule gives this account delete/));
+      expect(tokenRequests(asked).at(-1)).toContain(`repository:${target}:${client.removeScope}`);
+      await user.run(client.login(proxy.host, "mary", PASSWORD));
+      await user.run(remove);
+    },
+    TEST_MS_MAX,
+  );
+
+  test.each(clients)(
+    "$name as a robot stays in its namespace, until its token is revoked",
+    async (client) => {
+      await using user = await User.create(client, proxy.host);
+      const at = (name: string) => `${proxy.host}/${name}`;
+      const robot = await createRobot(registry, client.name, `ci/${client.name}/**`);
+      await user.run(client.login(proxy.host, client.name, robot.secret));
+      await user.run(client.push(at(`ci/${client.name}/app:v1`)));
+      await user.run(client.digest(at(`ci/${client.name}/app:v1`)));
+      await user.refused(client.push(at(`team/robot-${client.name}:v1`)), /denied|403/i);
+      await user.refused(client.digest(at("library/app:v1")), /denied|403/i);
+      expect((await user.run(client.list(proxy.host))).stdout).not.toMatch(/library|vault|team/);
+      await manage(registry, "DELETE", `/robots/${client.name}/tokens/${robot.id}`);
+      await user.refused(client.digest(at(`ci/${client.name}/app:v1`)), UNAUTHORIZED);
+    },
+    TEST_MS_MAX,
+  );
+
+  test.each(clients)(
+    "$name uses what `docker login` keeps",
+    async (client) => {
+      await using user = await User.create(client, proxy.host);
+      await user.keepIdentityToken(await identityToken(registry));
+      const requests = await proxy.during(() =>
+        user.run(client.push(`${proxy.host}/team/identity-${client.name}:v1`)),
+      );
+      expect(tokenRequests(requests)[0]).toStartWith("POST refresh_token repository:team/identity-");
+    },
+    TEST_MS_MAX,
+  );
+
+  test(
+    "skopeo uses what `docker login` keeps",
+    async () => {
+      await using folder = await temporaryFolder();
+      await writeLayout(join(folder.path, "layout"), image, "v1");
+      const authFile = join(folder.path, "auth.json");
+      await Bun.write(authFile, dockerConfig(proxy.host, await identityToken(registry)));
+      const copy = ["copy", "--dest-tls-verify=false", "oci:layout:v1", `docker://${proxy.host}/team/i:v1`];
+      const requests = await proxy.during(async () => {
+        const options = { cwd: folder.path, env: { REGISTRY_AUTH_FILE: authFile } };
+        expect((await runAny([skopeo.path, "--insecure-policy", ...copy], options)).exitCode).toBe(0);
+      });
+      expect(tokenRequests(requests)).toEqual(["POST refresh_token repository:team/i:pull,push 200"]);
+    },
+    TEST_MS_MAX,
+  );
+
+  test(
+    "curl and wget sign in directly, by password or access token",
+    async () => {
+      await using folder = await temporaryFolder();
+      const options = { cwd: folder.path };
+      const manifest = `${registry.url}/v2/library/app/manifests/v1`;
+      const robot = await createRobot(registry, "curl", "library/**");
+      const status = async (...args: readonly string[]) =>
+        (await runAny([curl.path, "-s", "-o", "/dev/null", "-w", "%{http_code}", ...args], options)).stdout;
+      expect(await status(manifest)).toBe("401");
+      expect(await status("-u", `alice:${PASSWORD}`, manifest)).toBe("200");
+      expect(await status("-u", "alice:wrong", manifest)).toBe("401");
+      expect(await status("-u", `anything:${robot.secret}`, manifest)).toBe("200");
+      expect(await status("--oauth2-bearer", robot.secret, manifest)).toBe("200");
+      expect(await status("-u", `alice:${PASSWORD}`, `${registry.url}/v2/vault/app/manifests/v1`)).toBe(
+        "403",
+      );
+      // wget waits for a challenge that says Basic before it sends a password, unless it is told not to.
+      const get = [wget.path, "-q", "-O", "-", "--user", "alice", "--password", PASSWORD];
+      expect((await runAny([...get, manifest], options)).exitCode).not.toBe(0);
+      const sent = await runAny([...get, "--auth-no-challenge", manifest], options);
+      expect(sent.stdout).toContain(image.config.digest);
+    },
+    TEST_MS_MAX,
+  );
+
+  test(
+    "who is in an htpasswd file works as with registry:2",
+    async () => {
+      await using folder = await temporaryFolder();
+      const file = join(folder.path, "htpasswd");
+      const hash = await Bun.password.hash(PASSWORD, { algorithm: "bcrypt", cost: 4 });
+      await Bun.write(file, `alice:${hash}\n`);
+      await using simple = await RegistryProcess.start({ args: ["--auth-htpasswd", file] });
+      for (const client of clients) {
+        await using user = await User.create(client, simple.host);
+        const reference = `${simple.host}/any/${client.name}:v1`;
+        await user.refused(client.push(reference), UNAUTHORIZED);
+        await user.run(client.login(simple.host, "alice", PASSWORD));
+        await user.run(client.push(reference));
+        await user.run(client.remove(`${simple.host}/any/${client.name}@${image.descriptor.digest}`));
+      }
+    },
+    TEST_MS_MAX,
+  );
+});
+
+/** The command lines of a client. */
+interface Client {
+  readonly name: string;
+  readonly setUp?: (host: string) => readonly string[];
+  readonly login: (host: string, name: string, password: string) => readonly string[];
+  readonly logout: (host: string) => readonly string[];
+  readonly digest: (reference: string) => readonly string[];
+  /** Pushes the image of the folder `layout`. */
+  readonly push: (reference: string) => readonly string[];
+  readonly copy: (from: string, to: string) => readonly string[];
+  readonly list: (host: string) => readonly string[];
+  readonly remove: (reference: string) => readonly string[];
+  /** Actions that it asks a token for when it deletes. */
+  readonly removeScope: string;
+}
+
+const PLAIN = ["--plain-http"];
+
+/** One who uses a client, with a home of their own. */
+class User implements AsyncDisposable {
+  readonly #host: string;
+  readonly #folder: AsyncDisposable & { readonly path: string };
+
+  private constructor(host: string, folder: AsyncDisposable & { readonly path: string }) {
+    this.#host = host;
+    this.#folder = folder;
+  }
+
+  static async create({ setUp }: Client, host: string): Promise<User> {
+    const folder = await temporaryFolder();
+    await writeLayout(join(folder.path, "layout"), image, "v1");
+    const user = new User(host, folder);
+    if (setUp !== undefined) await user.run(setUp(host));
+    return user;
+  }
+
+  get options() {
+    const { path } = this.#folder;
+    const env = {
+      HOME: path,
+      DOCKER_CONFIG: join(path, ".docker"),
+      REGCTL_CONFIG: join(path, "regctl.json"),
+    };
+    return { cwd: path, env };
+  }
+
+  /** @throws Error with its output unless it succeeds */
+  async run(command: readonly string[]): Promise<CommandResult> {
+    const result = await runAny(command, this.options);
+    if (result.exitCode !== 0) throw new Error(`${command.join(" ")}\n${result.stdout}${result.stderr}`);
+    return result;
+  }
+
+  async refused(command: readonly string[], saying: RegExp): Promise<void> {
+    const { exitCode, stdout, stderr } = await runAny(command, this.options);
+    expect([command.join(" "), exitCode]).not.toEqual([command.join(" "), 0]);
+    expect(`${stdout}${stderr}`).toMatch(saying);
+  }
+
+  /** Writes what docker would. */
+  async keepIdentityToken(token: string): Promise<void> {
+    const path = join(this.#folder.path, ".docker", "config.json");
+    await Bun.write(path, dockerConfig(this.#host, token));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#folder[Symbol.asyncDispose]();
+  }
+}
+
+function dockerConfig(host: string, identitytoken: string): string {
+  const auth = Buffer.from("alice:").toString("base64");
+  return JSON.stringify({ auths: { [host]: { auth, identitytoken } } });
+}
+
+/** What `docker login` gets. */
+async function identityToken(registry: RegistryProcess): Promise<string> {
+  const query = "account=alice&client_id=docker&offline_token=true&service=stowage";
+  const headers = { Authorization: basicHeader("alice") };
+  const response = await fetch(`${registry.url}/token?${query}`, { headers });
+  const { refresh_token: token } = (await response.json()) as { readonly refresh_token: string };
+  return token;
+}
