@@ -15,6 +15,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   e2fsprogs: "mkfs.ext4",
   python3: "python3",
   curl: "curl",
+  wget: "wget",
+  nginx: "nginx",
   openssl: "openssl",
 };
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { program, suite } from "../support/suite.ts";
+import { PASSWORD, startWithAccounts } from "./auth-registry.ts";
 
 /**
  * The official suites of the OCI Distribution Specification, built by `npm test` from pinned sources. The current
@@ -44,25 +45,52 @@ const attribute = (report: string, name: string) =>
 suite("OCI conformance, suite of 2023", [program("conformance-2023")], () => {
   test("every test passes but those that ask for a registry without deletion or automatic mounts", async () => {
     await using registry = await RegistryProcess.start();
-    const { exitCode, output, report } = await runSuite(program("conformance-2023").path, {
+    const outcome = await runSuite(program("conformance-2023").path, {
+      ...ALL_OF_2023,
       OCI_ROOT_URL: registry.url,
-      OCI_NAMESPACE: "conformance/one",
-      OCI_CROSSMOUNT_NAMESPACE: "conformance/two",
-      OCI_TEST_PULL: "1",
-      OCI_TEST_PUSH: "1",
-      OCI_TEST_CONTENT_DISCOVERY: "1",
-      OCI_TEST_CONTENT_MANAGEMENT: "1",
-      OCI_AUTOMATIC_CROSSMOUNT: "1",
     });
-    process.stderr.write(
-      `>>> conformance 2023: ${/\d+ Passed.*/.exec(Bun.stripANSI(output))?.[0] ?? output}\n`,
-    );
-    expect([exitCode, attribute(report, "failures")]).toEqual([0, 0]);
-    // Two tests are for set-ups without push, two for registries without automatic mounts.
-    expect(attribute(report, "skipped")).toBe(4);
-    expect(attribute(report, "tests")).toBeGreaterThan(75);
+    expectAllOf2023("", outcome);
+  });
+
+  test.each([
+    ["a password that is changed into tokens", {}],
+    // Whatever a challenge says, the suite then asks for this.
+    [
+      "one token for both repositories",
+      { OCI_AUTH_SCOPE: "repository:conformance/one:pull,push,delete repository:conformance/two:pull,push" },
+    ],
+  ])("the same passes with authentication, with %s", async (how, environment) => {
+    await using registry = await startWithAccounts();
+    const outcome = await runSuite(program("conformance-2023").path, {
+      ...ALL_OF_2023,
+      ...environment,
+      OCI_ROOT_URL: registry.url,
+      OCI_USERNAME: "mary",
+      OCI_PASSWORD: PASSWORD,
+    });
+    expectAllOf2023(`, ${how}`, outcome);
   });
 });
+
+/** Every test of the suite of 2023, but those that ask for a registry of another kind. */
+const ALL_OF_2023 = {
+  OCI_NAMESPACE: "conformance/one",
+  OCI_CROSSMOUNT_NAMESPACE: "conformance/two",
+  OCI_TEST_PULL: "1",
+  OCI_TEST_PUSH: "1",
+  OCI_TEST_CONTENT_DISCOVERY: "1",
+  OCI_TEST_CONTENT_MANAGEMENT: "1",
+  OCI_AUTOMATIC_CROSSMOUNT: "1",
+};
+
+function expectAllOf2023(how: string, { exitCode, output, report }: Outcome): void {
+  const counts = /\d+ Passed.*/.exec(Bun.stripANSI(output))?.[0] ?? output;
+  process.stderr.write(`>>> conformance 2023${how}: ${counts}\n`);
+  expect([exitCode, attribute(report, "failures")]).toEqual([0, 0]);
+  // Two tests are for set-ups without push, two for registries without automatic mounts.
+  expect(attribute(report, "skipped")).toBe(4);
+  expect(attribute(report, "tests")).toBeGreaterThan(75);
+}
 
 if (!hasCurrent) {
   process.stderr.write(
