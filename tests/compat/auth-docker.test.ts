@@ -23,7 +23,7 @@ const dockerd = program("dockerd");
 const ctr = program("ctr");
 const TEST_MS_MAX = 60_000;
 
-suite("docker that signs in", [docker, dockerd, root()], () => {
+suite("docker and containerd that sign in", [docker, dockerd, ctr, root()], () => {
   let engine: Dockerd;
   let registry: RegistryProcess;
   let proxy: RecordingProxy;
@@ -187,18 +187,10 @@ suite("docker that signs in", [docker, dockerd, root()], () => {
     },
     TEST_MS_MAX,
   );
-});
 
-suite("containerd that signs in", [dockerd, ctr, root()], () => {
   test(
-    "a push comes back with a token for what it was told to need, and gives up where none can help",
+    "containerd's push comes back with a token for what it was told to need, and gives up where none can help",
     async () => {
-      await using registry = await startWithAccounts();
-      await using proxy = new RecordingProxy(registry.url);
-      await using engine = await Dockerd.start({ docker: docker.path, dockerd: dockerd.path });
-      const image = layeredImage({ architecture: "amd64", layerCount: 2, seed: 86 });
-      await uploadContent(registry, "public/app", image, "v1", basicHeader("mary"));
-      await uploadContent(registry, "vault/app", image, "v1", basicHeader("mary"));
       const containerd = (command: "pull" | "push", ...args: readonly string[]) =>
         engine.containerd(ctr.path, "images", command, "--plain-http", ...args);
       const pull = (image: string, ...args: readonly string[]) =>

@@ -16,18 +16,15 @@ const UNAUTHORIZED = /unauthorized/i;
 
 suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], () => {
   let registry: RegistryProcess;
-  let proxy: RecordingProxy;
 
   beforeAll(async () => {
     registry = await startWithAccounts();
-    proxy = new RecordingProxy(registry.url);
     for (const repository of ["public/app", "library/app", "vault/app"]) {
       await uploadContent(registry, repository, image, "v1", basicHeader("mary"));
     }
   }, TEST_MS_MAX);
 
   afterAll(async () => {
-    await proxy?.[Symbol.asyncDispose]();
     await registry?.[Symbol.asyncDispose]();
   }, TEST_MS_MAX);
 
@@ -69,38 +66,38 @@ suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], (
     },
   ];
 
-  test.each(clients)(
+  test.concurrent.each(clients)(
     "$name pulls what is public, pushes after a login, and is told what is wrong",
     async (client) => {
-      await using user = await User.create(client, proxy.host);
-      const at = (name: string) => `${proxy.host}/${name}`;
+      await using user = await User.create(client, registry);
+      const { at, host } = user;
       expect((await user.run(client.digest(at("public/app:v1")))).stdout).toContain(image.descriptor.digest);
       await user.refused(client.push(at(`public/${client.name}:v1`)), UNAUTHORIZED);
       await user.refused(client.digest(at("vault/app:v1")), /401|unauthorized/i);
 
-      await runAny(client.login(proxy.host, "alice", "wrong"), user.options);
+      await runAny(client.login(host, "alice", "wrong"), user.options);
       await user.refused(client.push(at(`public/${client.name}:v1`)), UNAUTHORIZED);
-      await user.run(client.login(proxy.host, "alice", PASSWORD));
+      await user.run(client.login(host, "alice", PASSWORD));
       await user.run(client.push(at(`public/${client.name}:v1`)));
       await user.refused(client.push(at(`vault/${client.name}:v1`)), /denied|403/i);
-      const listed = (await user.run(client.list(proxy.host))).stdout;
+      const listed = (await user.run(client.list(host))).stdout;
       expect(listed).toContain("library/app");
       expect(listed).not.toContain("vault");
 
-      await user.run(client.logout(proxy.host));
+      await user.run(client.logout(host));
       await user.refused(client.push(at(`public/${client.name}:v2`)), UNAUTHORIZED);
-      expect((await user.run(client.list(proxy.host))).stdout).not.toContain("library/app");
+      expect((await user.run(client.list(host))).stdout).not.toContain("library/app");
     },
     TEST_MS_MAX,
   );
 
-  test.each(clients)(
+  test.concurrent.each(clients)(
     "$name mounts from a repository that may be read, copies none that may not, and deletes with the right alone",
     async (client) => {
-      await using user = await User.create(client, proxy.host);
-      const at = (name: string) => `${proxy.host}/${name}`;
+      await using user = await User.create(client, registry);
+      const { at, host, proxy } = user;
       const target = `team/${client.name}`;
-      await user.run(client.login(proxy.host, "alice", PASSWORD));
+      await user.run(client.login(host, "alice", PASSWORD));
       const copy = await proxy.during(() => user.run(client.copy(at("library/app:v1"), at(`${target}:v1`))));
       const mounts = copy.filter(({ path, scheme }) => path.includes("mount=") && scheme === "Bearer");
       expect(mounts.map(({ status }) => status)).toEqual(Array(image.layers.length + 1).fill(201));
@@ -109,37 +106,37 @@ suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], (
       const remove = client.remove(at(`${target}@${image.descriptor.digest}`));
       const asked = await proxy.during(() => user.refused(remove, /no rule gives this account delete/));
       expect(tokenRequests(asked).at(-1)).toContain(`repository:${target}:${client.removeScope}`);
-      await user.run(client.login(proxy.host, "mary", PASSWORD));
+      await user.run(client.login(host, "mary", PASSWORD));
       await user.run(remove);
     },
     TEST_MS_MAX,
   );
 
-  test.each(clients)(
+  test.concurrent.each(clients)(
     "$name as a robot stays in its namespace, until its token is revoked",
     async (client) => {
-      await using user = await User.create(client, proxy.host);
-      const at = (name: string) => `${proxy.host}/${name}`;
+      await using user = await User.create(client, registry);
+      const { at, host } = user;
       const robot = await createRobot(registry, client.name, `ci/${client.name}/**`);
-      await user.run(client.login(proxy.host, client.name, robot.secret));
+      await user.run(client.login(host, client.name, robot.secret));
       await user.run(client.push(at(`ci/${client.name}/app:v1`)));
       await user.run(client.digest(at(`ci/${client.name}/app:v1`)));
       await user.refused(client.push(at(`team/robot-${client.name}:v1`)), /denied|403/i);
       await user.refused(client.digest(at("library/app:v1")), /denied|403/i);
-      expect((await user.run(client.list(proxy.host))).stdout).not.toMatch(/library|vault|team/);
+      expect((await user.run(client.list(host))).stdout).not.toMatch(/library|vault|team/);
       await manage(registry, "DELETE", `/robots/${client.name}/tokens/${robot.id}`);
       await user.refused(client.digest(at(`ci/${client.name}/app:v1`)), UNAUTHORIZED);
     },
     TEST_MS_MAX,
   );
 
-  test.each(clients)(
+  test.concurrent.each(clients)(
     "$name uses what `docker login` keeps",
     async (client) => {
-      await using user = await User.create(client, proxy.host);
+      await using user = await User.create(client, registry);
       await user.keepIdentityToken(await identityToken(registry));
-      const requests = await proxy.during(() =>
-        user.run(client.push(`${proxy.host}/team/identity-${client.name}:v1`)),
+      const requests = await user.proxy.during(() =>
+        user.run(client.push(user.at(`team/identity-${client.name}:v1`))),
       );
       expect(tokenRequests(requests)[0]).toStartWith("POST refresh_token repository:team/identity-");
     },
@@ -150,10 +147,12 @@ suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], (
     "skopeo uses what `docker login` keeps",
     async () => {
       await using folder = await temporaryFolder();
+      await using proxy = new RecordingProxy(registry.url);
+      const { host } = proxy;
       await writeLayout(join(folder.path, "layout"), image, "v1");
       const authFile = join(folder.path, "auth.json");
-      await Bun.write(authFile, dockerConfig(proxy.host, await identityToken(registry)));
-      const copy = ["copy", "--dest-tls-verify=false", "oci:layout:v1", `docker://${proxy.host}/team/i:v1`];
+      await Bun.write(authFile, dockerConfig(host, await identityToken(registry)));
+      const copy = ["copy", "--dest-tls-verify=false", "oci:layout:v1", `docker://${host}/team/i:v1`];
       const requests = await proxy.during(async () => {
         const options = { cwd: folder.path, env: { REGISTRY_AUTH_FILE: authFile } };
         expect((await runAny([skopeo.path, "--insecure-policy", ...copy], options)).exitCode).toBe(0);
@@ -167,6 +166,9 @@ suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], (
     "curl and wget sign in directly, by password or access token",
     async () => {
       await using folder = await temporaryFolder();
+      // Of its own: wrong passwords of the other tests make an address wait.
+      await using registry = await startWithAccounts();
+      await uploadContent(registry, "library/app", image, "v1", basicHeader("mary"));
       const options = { cwd: folder.path };
       const manifest = `${registry.url}/v2/library/app/manifests/v1`;
       const robot = await createRobot(registry, "curl", "library/**");
@@ -198,12 +200,12 @@ suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], (
       await Bun.write(file, `alice:${hash}\n`);
       await using simple = await RegistryProcess.start({ args: ["--auth-htpasswd", file] });
       for (const client of clients) {
-        await using user = await User.create(client, simple.host);
-        const reference = `${simple.host}/any/${client.name}:v1`;
+        await using user = await User.create(client, simple);
+        const reference = user.at(`any/${client.name}:v1`);
         await user.refused(client.push(reference), UNAUTHORIZED);
-        await user.run(client.login(simple.host, "alice", PASSWORD));
+        await user.run(client.login(user.host, "alice", PASSWORD));
         await user.run(client.push(reference));
-        await user.run(client.remove(`${simple.host}/any/${client.name}@${image.descriptor.digest}`));
+        await user.run(client.remove(user.at(`any/${client.name}@${image.descriptor.digest}`)));
       }
     },
     TEST_MS_MAX,
@@ -228,23 +230,28 @@ interface Client {
 
 const PLAIN = ["--plain-http"];
 
-/** One who uses a client, with a home of their own. */
+/** One who uses a client, with a home and a way to the registry of their own. */
 class User implements AsyncDisposable {
-  readonly #host: string;
+  readonly proxy: RecordingProxy;
+  readonly host: string;
   readonly #folder: AsyncDisposable & { readonly path: string };
 
-  private constructor(host: string, folder: AsyncDisposable & { readonly path: string }) {
-    this.#host = host;
+  private constructor(proxy: RecordingProxy, folder: AsyncDisposable & { readonly path: string }) {
+    this.proxy = proxy;
+    this.host = proxy.host;
     this.#folder = folder;
   }
 
-  static async create({ setUp }: Client, host: string): Promise<User> {
+  static async create({ setUp }: Client, { url }: RegistryProcess): Promise<User> {
     const folder = await temporaryFolder();
     await writeLayout(join(folder.path, "layout"), image, "v1");
-    const user = new User(host, folder);
-    if (setUp !== undefined) await user.run(setUp(host));
+    const user = new User(new RecordingProxy(url), folder);
+    if (setUp !== undefined) await user.run(setUp(user.host));
     return user;
   }
+
+  /** A reference by the address that this user knows. */
+  readonly at = (name: string): string => `${this.host}/${name}`;
 
   get options() {
     const { path } = this.#folder;
@@ -272,10 +279,11 @@ class User implements AsyncDisposable {
   /** Writes what docker would. */
   async keepIdentityToken(token: string): Promise<void> {
     const path = join(this.#folder.path, ".docker", "config.json");
-    await Bun.write(path, dockerConfig(this.#host, token));
+    await Bun.write(path, dockerConfig(this.host, token));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.proxy[Symbol.asyncDispose]();
     await this.#folder[Symbol.asyncDispose]();
   }
 }

@@ -44,6 +44,14 @@ export function layeredImage({ architecture, layerCount, seed }: ImageOptions): 
   const tars = Array.from({ length: layerCount }, (_, at) =>
     tarOf({ [`layer-${at}.bin`]: seededBytes(LAYER_FILE_BYTES, seed * 1_000 + at) }),
   );
+  return imageOfLayers(architecture, tars);
+}
+
+/** An OCI image of these layers, which are compressed. */
+export function imageOfLayers(
+  architecture: ImageOptions["architecture"],
+  tars: readonly Uint8Array<ArrayBuffer>[],
+): LayeredImage {
   const layers = tars.map((tar) => blobOf(Bun.gzipSync(tar)));
   const diffIds = tars.map((tar) => digestOf(tar));
   const rootfs = { type: "layers", diff_ids: diffIds };

@@ -67,6 +67,7 @@ export interface LoggedRequest {
   readonly method: string;
   readonly path: string;
   readonly status: number;
+  readonly durationMs: number;
 }
 
 /** Where the log ends now; `requestsSince` gives what came after it. */
