@@ -3,8 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FilesystemBlobStore } from "@stowage/server/blobstore/filesystem/filesystem-blob-store";
-import { WORKSPACE } from "../support/registry-process.ts";
-import { RegistryProcess } from "../support/registry-process.ts";
+import { RegistryProcess, WORKSPACE } from "../support/registry-process.ts";
 import { TestApp } from "../support/test-app.ts";
 
 const MAIN = join(WORKSPACE, "packages", "cli", "src", "main.ts");
