@@ -195,6 +195,19 @@ test("documents of 64 KiB are answered, and none of them keeps a request waiting
   }
 });
 
+test("a registry that is read-only lets people and administrators end what leaked", async () => {
+  await using app = new TestApp({ auth: {}, readOnly: true });
+  await createAccount(app, "root", { isAdmin: true });
+  await createAccount(app, "alice");
+  const made = await api(app, "POST", "/self/tokens", { ...basic("alice"), body: { label: "x" } });
+  expect(made.status).toBe(201);
+  expect((await api(app, "DELETE", `/self/tokens/${String(made.body.id)}`, basic("alice"))).status).toBe(204);
+  expect((await api(app, "PUT", "/users/alice", { ...ROOT, body: { isDisabled: true } })).status).toBe(200);
+  expect((await api(app, "PUT", "/access", { ...ROOT, body: { rules: [] } })).status).toBe(200);
+  expect((await api(app, "POST", "/keys/rotate", { ...ROOT, body: { revokeAll: true } })).status).toBe(200);
+  expect((await api(app, "POST", "/repositories", { ...ROOT, body: { name: "a" } })).status).toBe(405);
+});
+
 test("rules that name a principal many times are compiled once each", async () => {
   await using app = await openApp();
   const who = Array.from({ length: 900 }, (_, at) => `user:u${at}`);

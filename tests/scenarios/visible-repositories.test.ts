@@ -149,6 +149,23 @@ test("what is looked for is found among what the caller may pull, whatever its c
   }
 });
 
+test("_catalog begins to look at a repository that the caller sees, or at the beginning, and nowhere between", async () => {
+  const asked: string[] = [];
+  const list = app.registry.listRepositories;
+  const watched = Object.assign(app.registry, {
+    listRepositories: async (page: Parameters<typeof list>[0]) => {
+      asked.push(page.after);
+      return await list(page);
+    },
+  });
+  // The second name is one that the rules would show, if it were there.
+  for (const last of ["r00057/shown", "r00058/shown", "r00058/hidden", "r00057/zzz"]) {
+    await app.request("GET", `/v2/_catalog?n=1&last=${last}`, basic("sparse"));
+  }
+  Object.assign(watched, { listRepositories: list });
+  expect(asked).toEqual(["r00057/shown", "", "", ""]);
+});
+
 test("_catalog with n=0 is empty and has no link, as it has for an administrator", async () => {
   const response = await app.request("GET", "/v2/_catalog?n=0", basic("sparse"));
   expect([await response.json(), response.headers.get("Link")]).toEqual([{ repositories: [] }, null]);
