@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { seededBytes } from "../support/content.ts";
 import type { RegistryProcess } from "../support/registry-process.ts";
@@ -13,10 +12,11 @@ import {
   startWithAccounts,
 } from "./auth-registry.ts";
 import { uploadContent } from "./content-upload.ts";
+import { DockerUser } from "./docker-user.ts";
 import { Dockerd } from "./dockerd.ts";
 import { layeredImage, tarOf } from "./images.ts";
 import { RecordingProxy, tokenRequests } from "./recording-proxy.ts";
-import { type CommandResult, until } from "./support.ts";
+import { until } from "./support.ts";
 
 const docker = program("docker");
 const dockerd = program("dockerd");
@@ -66,6 +66,10 @@ suite("docker and containerd that sign in", [docker, dockerd, ctr, root()], () =
       await user.docker("rmi", image);
       const requests = await proxy.during(() => user.docker("pull", image));
       expect(tokenRequests(requests)).toEqual(["POST refresh_token repository:team/kept:pull 200"]);
+
+      const list = `${proxy.host}/team/list:v1`;
+      await user.docker("manifest", "create", "--insecure", list, image);
+      await user.docker("manifest", "push", "--insecure", list);
 
       await user.docker("logout", proxy.host);
       expect(await user.kept()).toBeNull();
@@ -234,45 +238,6 @@ suite("docker and containerd that sign in", [docker, dockerd, ctr, root()], () =
     TEST_MS_MAX,
   );
 });
-
-/** One who uses the engine, with a configuration of their own. */
-class DockerUser {
-  readonly #engine: Dockerd;
-  readonly #host: string;
-  readonly #config: string;
-
-  private constructor(engine: Dockerd, host: string, config: string) {
-    this.#engine = engine;
-    this.#host = host;
-    this.#config = config;
-  }
-
-  static async create(engine: Dockerd, host: string): Promise<DockerUser> {
-    const config = join(engine.folder, `user-${crypto.randomUUID()}`);
-    await mkdir(config);
-    return new DockerUser(engine, host, config);
-  }
-
-  async docker(...args: readonly string[]): Promise<CommandResult> {
-    return await this.#engine.docker("--config", this.#config, ...args);
-  }
-
-  async try(...args: readonly string[]): Promise<CommandResult> {
-    return await this.#engine.try("--config", this.#config, ...args);
-  }
-
-  async login(name: string, password: string): Promise<CommandResult> {
-    return await this.try("login", "--username", name, "--password", password, this.#host);
-  }
-
-  /** What docker wrote down for the registry, or null. */
-  async kept(): Promise<{ readonly auth?: string; readonly identitytoken?: string } | null> {
-    const file = Bun.file(join(this.#config, "config.json"));
-    if (!(await file.exists())) return null;
-    const { auths = {} } = (await file.json()) as { readonly auths?: Record<string, Record<string, string>> };
-    return auths[this.#host] ?? null;
-  }
-}
 
 /** An image of one layer, another one for each seed. */
 async function importImage(engine: Dockerd, image: string, seed: number): Promise<void> {

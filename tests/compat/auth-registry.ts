@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { RegistryProcess, type RegistryProcessOptions } from "../support/registry-process.ts";
 
-/** Password of every person that a test makes. */
-export const PASSWORD = "correct horse battery";
+/** Password of every person that a test makes, with what clients might write down or send otherwise. */
+export const PASSWORD = "correct: hörse +&=%20 battery";
 
 /**
  * A registry with accounts: `alice` writes to team/** and public/**, and reads library/**; `mary` maintains everything;

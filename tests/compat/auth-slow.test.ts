@@ -84,6 +84,12 @@ suite(
         );
         const repositories = new Set(slow.map(({ path }) => path.split("/")[3]));
         expect([...repositories].sort()).toEqual(["crane", "docker", "oras", "podman", "regctl", "skopeo"]);
+        // These two keep no account of the time: they finished the upload with the ended token, then were told.
+        const told = proxy.recorded.filter(({ challenge }) => challenge?.includes('error="invalid_token"'));
+        expect(told.map(({ path }) => path).sort()).toEqual([
+          "/v2/team/crane/manifests/v1",
+          "/v2/team/oras/manifests/v1",
+        ]);
       },
       TEST_MS_MAX,
     );

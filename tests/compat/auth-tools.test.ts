@@ -4,17 +4,17 @@ import { RegistryProcess } from "../support/registry-process.ts";
 import { program, suite } from "../support/suite.ts";
 import { basicHeader, createRobot, manage, PASSWORD, startWithAccounts } from "./auth-registry.ts";
 import { uploadContent } from "./content-upload.ts";
-import { layeredImage, writeLayout } from "./images.ts";
+import { writeLayout } from "./images.ts";
+import { distribution, Mirror } from "./mirror.ts";
 import { RecordingProxy, tokenRequests } from "./recording-proxy.ts";
-import { type CommandResult, runAny, temporaryFolder } from "./support.ts";
+import { CLIENTS, crane, dockerConfig, image, oras, regctl, User } from "./small-clients.ts";
+import { runAny, temporaryFolder } from "./support.ts";
 
-const [crane, oras, regctl] = [program("crane"), program("oras"), program("regctl")];
 const [curl, wget, skopeo] = [program("curl"), program("wget"), program("skopeo")];
 const TEST_MS_MAX = 60_000;
-const image = layeredImage({ architecture: "amd64", layerCount: 1, seed: 101 });
 const UNAUTHORIZED = /unauthorized/i;
 
-suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], () => {
+suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo, distribution], () => {
   let registry: RegistryProcess;
 
   beforeAll(async () => {
@@ -28,45 +28,7 @@ suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], (
     await registry?.[Symbol.asyncDispose]();
   }, TEST_MS_MAX);
 
-  const clients: readonly Client[] = [
-    {
-      name: "crane",
-      // crane checks no password when it keeps it: the first use does.
-      login: (host, name, password) => [crane.path, "auth", "login", host, "-u", name, "-p", password],
-      logout: (host) => [crane.path, "auth", "logout", host],
-      digest: (reference) => [crane.path, "digest", reference],
-      push: (reference) => [crane.path, "push", "layout", reference],
-      copy: (from, to) => [crane.path, "copy", from, to],
-      list: (host) => [crane.path, "catalog", host],
-      remove: (reference) => [crane.path, "delete", reference],
-      removeScope: "push,pull,delete",
-    },
-    {
-      name: "oras",
-      login: (host, name, password) => [oras.path, "login", ...PLAIN, host, "-u", name, "-p", password],
-      logout: (host) => [oras.path, "logout", host],
-      digest: (reference) => [oras.path, "resolve", ...PLAIN, reference],
-      push: (reference) => [oras.path, "cp", "--from-oci-layout", "--to-plain-http", "layout:v1", reference],
-      copy: (from, to) => [oras.path, "cp", "--from-plain-http", "--to-plain-http", from, to],
-      list: (host) => [oras.path, "repo", "ls", ...PLAIN, host],
-      remove: (reference) => [oras.path, "manifest", "delete", ...PLAIN, "--force", reference],
-      removeScope: "delete,pull",
-    },
-    {
-      name: "regctl",
-      setUp: (host) => [regctl.path, "registry", "set", "--skip-check", "--tls", "disabled", host],
-      login: (host, name, password) => [regctl.path, "registry", "login", host, "-u", name, "-p", password],
-      logout: (host) => [regctl.path, "registry", "logout", host],
-      digest: (reference) => [regctl.path, "image", "digest", reference],
-      push: (reference) => [regctl.path, "image", "copy", "ocidir://layout:v1", reference],
-      copy: (from, to) => [regctl.path, "image", "copy", from, to],
-      list: (host) => [regctl.path, "repo", "ls", host],
-      remove: (reference) => [regctl.path, "manifest", "delete", reference],
-      removeScope: "delete",
-    },
-  ];
-
-  test.concurrent.each(clients)(
+  test.concurrent.each(CLIENTS)(
     "$name pulls what is public, pushes after a login, and is told what is wrong",
     async (client) => {
       await using user = await User.create(client, registry);
@@ -91,7 +53,7 @@ suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], (
     TEST_MS_MAX,
   );
 
-  test.concurrent.each(clients)(
+  test.concurrent.each(CLIENTS)(
     "$name mounts from a repository that may be read, copies none that may not, and deletes with the right alone",
     async (client) => {
       await using user = await User.create(client, registry);
@@ -112,7 +74,7 @@ suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], (
     TEST_MS_MAX,
   );
 
-  test.concurrent.each(clients)(
+  test.concurrent.each(CLIENTS)(
     "$name as a robot stays in its namespace, until its token is revoked",
     async (client) => {
       await using user = await User.create(client, registry);
@@ -130,7 +92,7 @@ suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], (
     TEST_MS_MAX,
   );
 
-  test.concurrent.each(clients)(
+  test.concurrent.each(CLIENTS)(
     "$name uses what `docker login` keeps",
     async (client) => {
       await using user = await User.create(client, registry);
@@ -158,6 +120,19 @@ suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], (
         expect((await runAny([skopeo.path, "--insecure-policy", ...copy], options)).exitCode).toBe(0);
       });
       expect(tokenRequests(requests)).toEqual(["POST refresh_token repository:team/i:pull,push 200"]);
+    },
+    TEST_MS_MAX,
+  );
+
+  test(
+    "a pull-through cache of distribution signs in with the account that it has",
+    async () => {
+      await using folder = await temporaryFolder();
+      await using mirror = await Mirror.start(folder.path, registry.url);
+      const validate = async (repository: string) =>
+        await runAny([crane.path, "validate", "--remote", `${mirror.host}/${repository}:v1`]);
+      expect((await validate("library/app")).exitCode).toBe(0);
+      expect((await validate("vault/app")).exitCode).not.toBe(0);
     },
     TEST_MS_MAX,
   );
@@ -199,7 +174,7 @@ suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], (
       const hash = await Bun.password.hash(PASSWORD, { algorithm: "bcrypt", cost: 4 });
       await Bun.write(file, `alice:${hash}\n`);
       await using simple = await RegistryProcess.start({ args: ["--auth-htpasswd", file] });
-      for (const client of clients) {
+      for (const client of CLIENTS) {
         await using user = await User.create(client, simple);
         const reference = user.at(`any/${client.name}:v1`);
         await user.refused(client.push(reference), UNAUTHORIZED);
@@ -211,87 +186,6 @@ suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo], (
     TEST_MS_MAX,
   );
 });
-
-/** The command lines of a client. */
-interface Client {
-  readonly name: string;
-  readonly setUp?: (host: string) => readonly string[];
-  readonly login: (host: string, name: string, password: string) => readonly string[];
-  readonly logout: (host: string) => readonly string[];
-  readonly digest: (reference: string) => readonly string[];
-  /** Pushes the image of the folder `layout`. */
-  readonly push: (reference: string) => readonly string[];
-  readonly copy: (from: string, to: string) => readonly string[];
-  readonly list: (host: string) => readonly string[];
-  readonly remove: (reference: string) => readonly string[];
-  /** Actions that it asks a token for when it deletes. */
-  readonly removeScope: string;
-}
-
-const PLAIN = ["--plain-http"];
-
-/** One who uses a client, with a home and a way to the registry of their own. */
-class User implements AsyncDisposable {
-  readonly proxy: RecordingProxy;
-  readonly host: string;
-  readonly #folder: AsyncDisposable & { readonly path: string };
-
-  private constructor(proxy: RecordingProxy, folder: AsyncDisposable & { readonly path: string }) {
-    this.proxy = proxy;
-    this.host = proxy.host;
-    this.#folder = folder;
-  }
-
-  static async create({ setUp }: Client, { url }: RegistryProcess): Promise<User> {
-    const folder = await temporaryFolder();
-    await writeLayout(join(folder.path, "layout"), image, "v1");
-    const user = new User(new RecordingProxy(url), folder);
-    if (setUp !== undefined) await user.run(setUp(user.host));
-    return user;
-  }
-
-  /** A reference by the address that this user knows. */
-  readonly at = (name: string): string => `${this.host}/${name}`;
-
-  get options() {
-    const { path } = this.#folder;
-    const env = {
-      HOME: path,
-      DOCKER_CONFIG: join(path, ".docker"),
-      REGCTL_CONFIG: join(path, "regctl.json"),
-    };
-    return { cwd: path, env };
-  }
-
-  /** @throws Error with its output unless it succeeds */
-  async run(command: readonly string[]): Promise<CommandResult> {
-    const result = await runAny(command, this.options);
-    if (result.exitCode !== 0) throw new Error(`${command.join(" ")}\n${result.stdout}${result.stderr}`);
-    return result;
-  }
-
-  async refused(command: readonly string[], saying: RegExp): Promise<void> {
-    const { exitCode, stdout, stderr } = await runAny(command, this.options);
-    expect([command.join(" "), exitCode]).not.toEqual([command.join(" "), 0]);
-    expect(`${stdout}${stderr}`).toMatch(saying);
-  }
-
-  /** Writes what docker would. */
-  async keepIdentityToken(token: string): Promise<void> {
-    const path = join(this.#folder.path, ".docker", "config.json");
-    await Bun.write(path, dockerConfig(this.host, token));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.proxy[Symbol.asyncDispose]();
-    await this.#folder[Symbol.asyncDispose]();
-  }
-}
-
-function dockerConfig(host: string, identitytoken: string): string {
-  const auth = Buffer.from("alice:").toString("base64");
-  return JSON.stringify({ auths: { [host]: { auth, identitytoken } } });
-}
 
 /** What `docker login` gets. */
 async function identityToken(registry: RegistryProcess): Promise<string> {
