@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { program, root, suite } from "../support/suite.ts";
@@ -18,7 +18,15 @@ const [docker, dockerd] = [program("docker"), program("dockerd")];
 const TEST_MS_MAX = 60_000;
 
 suite("behind nginx with TLS", [nginx, crane, oras, skopeo, podman, docker, dockerd, root()], () => {
-  test.each([
+  let engine: Dockerd;
+  beforeAll(async () => {
+    engine = await Dockerd.start({ docker: docker.path, dockerd: dockerd.path });
+  }, TEST_MS_MAX);
+  afterAll(async () => {
+    await engine?.[Symbol.asyncDispose]();
+  }, TEST_MS_MAX);
+
+  test.concurrent.each([
     ["--trusted-proxies", () => ["--trusted-proxies", "127.0.0.1"]],
     ["--public-url", (url: string) => ["--public-url", url]],
   ] as const)(
@@ -69,7 +77,6 @@ suite("behind nginx with TLS", [nginx, crane, oras, skopeo, podman, docker, dock
       await call(...podmanCommand, "push", "--cert-dir", certificates, at("skopeo"), at("podman"));
 
       // docker trusts whatever certificate 127.0.0.1 has.
-      await using engine = await Dockerd.start({ docker: docker.path, dockerd: dockerd.path });
       await engine.docker("login", ...credentials, proxy.host);
       await engine.docker("pull", at("podman"));
       await engine.docker("tag", at("podman"), at("docker"));
