@@ -44,7 +44,7 @@ interface Compiled {
   readonly rules: ReadonlyMap<Grants, AccessRule>;
   /** Groups of a member. */
   readonly groupsOf: ReadonlyMap<string, readonly string[]>;
-  /** By the names that were asked about; names have no line ends. */
+  /** By the names that were asked about. */
   readonly ruled: Remembered<Ruled>;
 }
 
@@ -104,7 +104,7 @@ export class AccessRules {
   /** The principals with the groups that they are in, and what the rules give them. */
   async of(principals: readonly string[]): Promise<Ruled> {
     const compiled = await this.#current();
-    const key = principals.join("\n");
+    const key = JSON.stringify(principals);
     const known = compiled.ruled.get(key);
     if (known !== undefined) return known;
     const ruled = ruledBy(compiled, principals);
