@@ -126,6 +126,16 @@ test("docker login: offline_token without a scope gives a refresh token, and the
   expect((await app.request("GET", "/v2/", bearer(answer.token))).status).toBe(200);
 });
 
+test("an access token stands for a refresh token, as some clients keep it, and stays what it is", async () => {
+  await using app = await openApp();
+  const wanted = { kind: "personal", account: "alice", label: "laptop", expiresAt: null } as const;
+  const limit = [{ repositories: ["team/a"], may: ["pull"] }];
+  const made = await app.auth?.tokens.create({ ...wanted, limit });
+  const scope = "repository:team/a:pull,push repository:team/b:pull";
+  const form = { grant_type: "refresh_token", refresh_token: made?.secret ?? "", scope };
+  expect((await answerOf(await post(app, form))).scope).toBe("repository:team/a:pull");
+});
+
 test("a refresh token is good for the token endpoint and for nothing else", async () => {
   await using app = await openApp();
   const path = "/token?offline_token=true&service=stowage";

@@ -1,5 +1,5 @@
 import { RegistryError } from "@stowage/oci/errors";
-import type { TokenMetadata } from "../metadata/metadata.ts";
+import type { TokenKind, TokenMetadata } from "../metadata/metadata.ts";
 import type { Accounts } from "./accounts.ts";
 import type { Caller, Credential } from "./caller.ts";
 import { grantsOfScopes } from "./granted-scopes.ts";
@@ -115,9 +115,9 @@ export class Authenticator {
     return await this.#byPassword(signIn);
   }
 
-  /** By a refresh token. @throws RegistryError UNAUTHORIZED */
+  /** By a refresh token, or by an access token in its place. @throws RegistryError UNAUTHORIZED */
   async refresh(secret: string): Promise<Caller> {
-    return requireCaller(await this.#bySecret(secret, "refresh"));
+    return requireCaller(await this.#bySecret(secret, "refresh", "personal"));
   }
 
   /** By a workload's JSON Web Token (RFC 8693). @throws RegistryError UNAUTHORIZED */
@@ -161,13 +161,14 @@ export class Authenticator {
     return requireCaller(await accounts.caller(name, { kind: "password", id: null }));
   }
 
-  /** By the secret of an access token, of the one kind that counts here. */
-  async #bySecret(text: string, kind: "personal" | "refresh" | "session"): Promise<Caller | null> {
+  /** By the secret of an access token, of the kinds that count here. */
+  async #bySecret(text: string, ...kinds: readonly TokenKind[]): Promise<Caller | null> {
     const { accounts, tokens, uses, now } = this.#options;
     const token = await findAccessToken(text, tokens, now());
-    if (token?.kind !== kind) return null;
+    if (token === null || !kinds.includes(token.kind)) return null;
     uses.note(token);
-    const credential = { kind: kind === "session" ? "session" : "access-token", id: token.id } as const;
+    const kind = token.kind === "session" ? "session" : "access-token";
+    const credential = { kind, id: token.id } as const;
     return await accounts.caller(token.account, credential, { limit: token.limit });
   }
 

@@ -200,6 +200,7 @@ export class LoginThrottle {
   }
 
   #refusal(address: string): RegistryError {
-    return tooManyRequests(this.#byAddress.waitFor(address, 1));
+    const wait = this.#byAddress.waitFor(address, 1);
+    return tooManyRequests(wait, {}, "too many failed sign-ins from this address");
   }
 }

@@ -121,10 +121,11 @@ export class WaitingRoom {
 export function tooManyRequests(
   waitMs: number,
   headers: Readonly<Record<string, string>> = {},
+  what = "too many requests",
 ): RegistryError {
   const seconds = Math.max(1, Math.ceil(waitMs / 1_000));
   return new RegistryError("TOOMANYREQUESTS", {
-    message: `too many requests; try again in ${seconds} s`,
+    message: `${what}; try again in ${seconds} s`,
     headers: { ...headers, "Retry-After": String(seconds) },
   });
 }
