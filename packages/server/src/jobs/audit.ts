@@ -5,6 +5,9 @@ import { startPeriodic } from "./periodic.ts";
 /** Entries are written this often, in milliseconds: what a crash may lose of the store's, not of the log's. */
 const FLUSH_INTERVAL_MS = 1_000;
 
+/** Refusals alone are written with every so many of these: a commit holds up everybody, and strangers cause refusals. */
+const REFUSALS_EVERY = 15;
+
 /** Rest between two looks for entries whose time is over, in milliseconds. */
 const EXPIRE_INTERVAL_MS = 3_600_000;
 
@@ -15,11 +18,17 @@ export interface AuditJob {
 
 /** Writes entries as they come, also at the end. */
 export function startWritingAudit({ audit, log }: AuditJob): AsyncDisposable {
+  let skipped = 0;
   const job = startPeriodic({
     name: "writing audit entries",
     intervalMs: FLUSH_INTERVAL_MS,
     log,
-    run: () => audit.flush(),
+    async run() {
+      skipped += 1;
+      if (!audit.hasChanges && skipped < REFUSALS_EVERY) return;
+      skipped = 0;
+      await audit.flush();
+    },
   });
   return {
     async [Symbol.asyncDispose]() {

@@ -55,7 +55,12 @@ export class Audit {
     this.#options = options;
   }
 
-  /** Takes note: it is in the log now, and in the store within a second if the store can write. Never throws. */
+  /** Whether something that was done waits to be written, and not only refusals. */
+  get hasChanges(): boolean {
+    return this.#queue.some(({ isRefusal }) => !isRefusal);
+  }
+
+  /** Takes note: it is in the log now, and in the store soon if the store can write. Never throws. */
   record(actor: AuditActor, deed: AuditDeed): void {
     const entry = toEntry(actor, deed, this.#options.now());
     const isFirst = !entry.isRefusal || this.#gather(entry);
