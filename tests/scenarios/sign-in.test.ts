@@ -325,6 +325,18 @@ describe("certificates and sessions", () => {
     expect(await statusOf(app, { clientCertificate, ...basic("nobody") })).toBe(401);
   });
 
+  test("the page of another site does not push with the certificate of somebody's browser", async () => {
+    await using app = new TestApp({ auth: {} });
+    await setRules(app, [["certificate:build-1", "team/**", "writer"]]);
+    const clientCertificate = { commonName: "build-1", names: [], ...CERTIFICATE };
+    const push = async (headers: Readonly<Record<string, string>>) =>
+      (await app.request("POST", "/v2/team/app/blobs/uploads/", { clientCertificate, headers })).status;
+    expect(await push({ "Sec-Fetch-Site": "cross-site" })).toBe(403);
+    expect(await push({ Origin: "https://evil.example", Host: "registry.test" })).toBe(403);
+    expect(await push({ Origin: "https://registry.test", Host: "registry.test" })).toBe(202);
+    expect(await push({})).toBe(202);
+  });
+
   test("a session's cookie counts on the management API and never on /v2/", async () => {
     await using app = new TestApp({ auth: {} });
     await createAccount(app, "root", { isAdmin: true });
