@@ -62,7 +62,7 @@ export class FakeProvider implements AsyncDisposable {
         create: (identity) => {
           const secret = `secret-${this.sessions.size}`;
           this.sessions.set(secret, identity);
-          return Promise.resolve(secret);
+          return Promise.resolve({ ok: true, secret });
         },
         end: (secret) => {
           this.sessions.delete(secret);

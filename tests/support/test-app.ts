@@ -5,6 +5,7 @@ import type { BlobStore } from "@stowage/server/blobstore/blob-store";
 import { MemoryBlobStore } from "@stowage/server/blobstore/memory";
 import type { ClientCertificate } from "@stowage/server/http/exchange";
 import { UPLOAD_PACE } from "@stowage/server/http/upload-pace";
+import type { Login } from "@stowage/server/http/oidc/login";
 import { createApp } from "@stowage/server/http/app";
 import type { RateLimits } from "@stowage/server/http/rate-limits";
 import { type Durations, DURATIONS_DEFAULT, type Metadata } from "@stowage/server/metadata/metadata";
@@ -23,6 +24,7 @@ export interface TestAppOptions {
   /** Said, there is authentication: what it says, and defaults for the rest. */
   readonly auth?: TestAuthOptions;
   readonly publicUrl?: string;
+  readonly login?: Login;
   readonly limits?: RateLimits;
   readonly allowSparse?: boolean;
   readonly readOnly?: boolean;
@@ -82,7 +84,7 @@ export class TestApp implements AsyncDisposable {
       registry: this.registry,
       administration: this.administration,
       auth: this.auth,
-      login: null,
+      login: options.login ?? null,
       authorize: options.authorize ?? authorize,
       publicUrl: options.publicUrl ?? null,
       trustedProxies: null,

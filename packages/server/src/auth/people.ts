@@ -14,6 +14,9 @@ export interface Person {
   readonly subject: string;
 }
 
+export type SessionResult =
+  { readonly ok: true; readonly secret: string } | { readonly ok: false; readonly problem: string };
+
 export interface PeopleOptions {
   readonly accounts: AccountMetadata;
   readonly tokens: AccessTokens;
@@ -31,10 +34,10 @@ export class People {
   }
 
   /**
-   * Signs the person in: makes the account at the first time, and brings its groups up to date. The session's secret.
-   * @throws Error when the account is disabled, or belongs to somebody whom the provider has since renamed
+   * Signs the person in: makes the account at the first time, and brings its groups up to date. No session for an account
+   * that is disabled, or that belongs to somebody whom the provider has since renamed.
    */
-  async create({ name, groups, issuer, subject }: Person): Promise<string> {
+  async create({ name, groups, issuer, subject }: Person): Promise<SessionResult> {
     const { accounts, tokens, now } = this.#options;
     const account = `oidc:${name}`;
     const externalId = `${issuer} ${subject}`;
@@ -54,9 +57,10 @@ export class People {
     const found = await accounts.find(account);
     // A name that was given up and taken by somebody else must not bring the rights and tokens of the one before.
     if (found?.externalId !== externalId) {
-      throw new Error(`"${account}" is the account of another person of that name; delete it first`);
+      const problem = `"${account}" is the account of another person of that name; delete it first`;
+      return { ok: false, problem };
     }
-    if (found.disabledAt !== null) throw new Error(`"${account}" is disabled`);
+    if (found.disabledAt !== null) return { ok: false, problem: `"${account}" is disabled` };
     if (JSON.stringify(found.groups) !== JSON.stringify(groups)) await accounts.update(account, { groups });
     const expiresAt = now() + SESSION_MS;
     const { secret } = await tokens.create({
@@ -66,7 +70,7 @@ export class People {
       limit: null,
       expiresAt,
     });
-    return secret;
+    return { ok: true, secret };
   }
 
   /** Ends the session of that secret, if there is one. */

@@ -200,7 +200,7 @@ async function answerTokens(
 
 /** Where people sign in by their provider; null for every other path, and without one. */
 async function answerLogin(
-  { path, request, origin }: Arrival,
+  { path, request, origin, traces, note }: Arrival,
   { login, limits }: AppOptions,
 ): Promise<Response | null> {
   if (login === null || !LOGIN_PATHS.includes(path)) return null;
@@ -210,7 +210,12 @@ async function answerLogin(
     throw new RegistryError("UNSUPPORTED", { message: `wanted ${wanted}`, headers: { Allow: wanted } });
   }
   if (path === LOGOUT_PATH) return await login.logout(request);
-  return path === LOGIN_PATH ? await login.begin(request) : await login.finish(request);
+  if (path === LOGIN_PATH) return await login.begin(request);
+  return await login.finish(request, ({ name }) => {
+    traces.subject = { kind: "token" };
+    traces.hasSignedIn = true;
+    note({ account: `oidc:${name}` });
+  });
 }
 
 const LOGIN_PATHS: readonly string[] = [LOGIN_PATH, CALLBACK_PATH, LOGOUT_PATH];

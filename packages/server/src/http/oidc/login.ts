@@ -17,8 +17,12 @@ const QUERY_LENGTH_MAX = 8 * 1_024;
 
 /** Keeps sessions. */
 export interface Sessions {
-  /** The new session's secret, of characters that a cookie may hold. */
-  create(identity: OidcIdentity): Promise<string>;
+  /** The new session's secret, of characters that a cookie may hold; or why there is none. */
+  create(
+    identity: OidcIdentity,
+  ): Promise<
+    { readonly ok: true; readonly secret: string } | { readonly ok: false; readonly problem: string }
+  >;
   /** Ends the session of that secret, if there is one. */
   end(secret: string): Promise<void>;
 }
@@ -49,8 +53,8 @@ export interface LoginOptions {
 export interface Login {
   /** `GET /auth/login?return=/...`: sends the browser to the provider. */
   begin(request: Request): Promise<Response>;
-  /** `GET /auth/callback`: where the provider sends it back. */
-  finish(request: Request): Promise<Response>;
+  /** `GET /auth/callback`: where the provider sends it back. `signedIn` is told who it was, if all was right. */
+  finish(request: Request, signedIn?: (identity: OidcIdentity) => void): Promise<Response>;
   /** `POST /auth/logout`: 204, also when there was no session. */
   logout(request: Request): Promise<Response>;
 }
@@ -76,7 +80,7 @@ export function createLogin(options: LoginOptions): Login {
   const context: Context = { options, provider, seal, cookies: cookiesOf(protocol), origin };
   return {
     begin: (request) => begin(request, context),
-    finish: (request) => finish(request, context),
+    finish: (request, signedIn) => finish(request, context, signedIn),
     logout: (request) => logout(request, context),
   };
 }
@@ -99,7 +103,11 @@ async function begin(request: Request, { options, provider, seal, cookies }: Con
   }
 }
 
-async function finish(request: Request, context: Context): Promise<Response> {
+async function finish(
+  request: Request,
+  context: Context,
+  signedIn: (identity: OidcIdentity) => void = () => undefined,
+): Promise<Response> {
   const { options, provider, seal, cookies } = context;
   const sealed = cookies.readPending(request);
   const pending = sealed === null ? null : await seal.open(sealed);
@@ -115,8 +123,11 @@ async function finish(request: Request, context: Context): Promise<Response> {
   if (!redeemed.ok) return fail(redeemed.fault, redeemed.problem);
   const identity = identityOf(redeemed.claims, options);
   if (identity === null) return fail("nameless", "the identity token holds no usable name");
+  const session = await options.sessions.create(identity);
+  if (!session.ok) return fail("refused", session.problem);
+  signedIn(identity);
   const response = onwardPage(pending.returnTo);
-  response.headers.append("Set-Cookie", cookies.session(await options.sessions.create(identity)));
+  response.headers.append("Set-Cookie", cookies.session(session.secret));
   response.headers.append("Set-Cookie", cookies.noPending);
   return response;
 }
