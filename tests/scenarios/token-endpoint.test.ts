@@ -256,6 +256,17 @@ test("what an account loses, its tokens lose at once", async () => {
   expect(await pull()).toBe(401);
 });
 
+test("a new account of the same name does not take over tokens of the one before", async () => {
+  await using app = await openApp();
+  const token = bearer(await tokenFor(app, basic("alice"), "repository:team/app:pull"));
+  await app.metadata.accounts.remove("alice");
+  app.clockAhead += 2_000;
+  await createAccount(app, "alice");
+  expect((await app.request("GET", "/v2/", token)).status).toBe(401);
+  const own = bearer(await tokenFor(app, basic("alice"), "repository:team/app:pull"));
+  expect((await app.request("GET", "/v2/", own)).status).toBe(200);
+});
+
 test("keys rotate: tokens of the key before stay good, and none does when keys are revoked", async () => {
   await using app = await openApp();
   const keys = async () =>

@@ -11,6 +11,8 @@ interface KnownAccount {
   readonly isAdmin: boolean;
   readonly principals: readonly string[];
   readonly grants: readonly Grant[];
+  /** Milliseconds since 1970; 0 where it is not known. */
+  readonly createdAt: number;
 }
 
 /** What a caller's credential takes away from what the account may. */
@@ -18,6 +20,8 @@ export interface Restrictions {
   readonly limit?: readonly Grant[] | null;
   readonly scopes?: readonly TokenScope[] | null;
   readonly hasEnded?: boolean;
+  /** When the credential was issued, in seconds since 1970: an account of the same name that is newer is another's. */
+  readonly issuedAt?: number;
 }
 
 export interface AccountsOptions {
@@ -58,6 +62,8 @@ export class Accounts {
   ): Promise<Caller | null> {
     const account = await this.#find(name);
     if (account === null) return null;
+    const { issuedAt = Number.POSITIVE_INFINITY } = restrictions;
+    if (issuedAt < Math.floor(account.createdAt / 1_000)) return null;
     const principals = [principalOf(name), ...account.principals];
     const caller = await this.#make({ name, credential, principals, grants: account.grants }, restrictions);
     return { ...caller, isAdmin: account.isAdmin };
@@ -118,7 +124,7 @@ export class Accounts {
     if (account === null) {
       const passwordHash = (await htpasswd?.find(name)) ?? null;
       if (passwordHash === null) return null;
-      return { passwordHash, isAdmin: false, principals: [HTPASSWD_GROUP], grants: [] };
+      return { passwordHash, isAdmin: false, principals: [HTPASSWD_GROUP], grants: [], createdAt: 0 };
     }
     const hasEnded = account.expiresAt !== null && account.expiresAt <= now();
     if (hasEnded || account.disabledAt !== null) return null;

@@ -197,7 +197,7 @@ export class Authenticator {
     if (subject.startsWith("certificate:")) {
       return await accounts.guest({ name: subject, credential, principals, grants: [] }, restrictions);
     }
-    return await accounts.caller(subject, credential, restrictions);
+    return await accounts.caller(subject, credential, { ...restrictions, issuedAt: token.issuedAt });
   }
 
   async #isAlive(id: string): Promise<boolean> {

@@ -29,6 +29,7 @@ export interface IssuedToken {
   /** Id of the access or refresh token that it was got for, or null: it does not outlive that one. */
   readonly source: string | null;
   /** Seconds since 1970. */
+  readonly issuedAt: number;
   readonly expiresAt: number;
 }
 
@@ -137,14 +138,16 @@ export class TokenIssuer {
 
 /** The claims were signed by us, so they are what `issue` wrote; an older release may have written less. */
 function toToken(claims: Readonly<Record<string, unknown>>): IssuedToken | null {
-  const { jti, sub, exp, access, principals, source } = claims;
-  if (typeof jti !== "string" || typeof sub !== "string" || typeof exp !== "number") return null;
+  const { jti, sub, iat, exp, access, principals, source } = claims;
+  if (typeof jti !== "string" || typeof sub !== "string") return null;
+  if (typeof iat !== "number" || typeof exp !== "number") return null;
   return {
     id: jti,
     subject: sub,
     access: parseAccessClaim(access),
     principals: Array.isArray(principals) ? principals.filter((name) => typeof name === "string") : [],
     source: typeof source === "string" ? source : null,
+    issuedAt: iat,
     expiresAt: exp,
   };
 }
