@@ -46,18 +46,22 @@ async function list({ call, args, print }: AdminCall): Promise<number> {
   const since = args.get("since");
   if (since !== null) query.set("since", instantOf(since));
   const entries = await readEntries({ call }, query, limit);
-  const rows = entries.map((entry) =>
-    ["at", "caller", "action", "repository", "reference", "status", "address"].map((member) =>
-      textOf(entry, member),
-    ),
-  );
-  const head = ["TIME", "CALLER", "ACTION", "REPOSITORY", "REFERENCE", "STATUS", "ADDRESS"];
+  const members = ["at", "caller", "action", "repository", "reference", "status", "address"];
+  const rows = entries.map((entry) => [...members.map((member) => textOf(entry, member)), detailOf(entry)]);
+  const head = ["TIME", "CALLER", "ACTION", "REPOSITORY", "REFERENCE", "STATUS", "ADDRESS", "DETAIL"];
   print(
     entries,
     () => formatTable(head, rows),
     () => entries.map((entry) => textOf(entry, "id")),
   );
   return EXIT.ok;
+}
+
+/** `account=robot:ci token=5r6lrJqnpIVX`; how often, if more than once. */
+function detailOf({ detail, count }: Entry): string {
+  const members = typeof detail === "object" && detail !== null ? Object.entries(detail) : [];
+  const times = typeof count === "number" && count > 1 ? [["times", count]] : [];
+  return [...members, ...times].map(([name, value]) => `${name}=${value}`).join(" ");
 }
 
 async function readEntries(
