@@ -117,10 +117,10 @@ function realmOf({ origin }: Visit, auth: Auth, { publicUrl }: Door): Realm {
 function requireOwnHost({ request, origin }: Visit, { publicUrl }: Door): void {
   const { headers } = request;
   const isBrowser =
+    headers.get("User-Agent")?.startsWith("Mozilla/") === true ||
     headers.has("Origin") ||
-    headers.has("Sec-Fetch-Site") ||
-    headers.get("User-Agent")?.startsWith("Mozilla/");
-  if (isBrowser !== true || origin.host === null || isOwnHost(origin.host, publicUrl)) return;
+    headers.has("Sec-Fetch-Site");
+  if (!isBrowser || origin.host === null || isOwnHost(origin.host, publicUrl)) return;
   throw new RegistryError("DENIED", {
     message: `browsers are not answered under the name ${JSON.stringify(origin.host)}; start with --public-url if the registry has it`,
   });

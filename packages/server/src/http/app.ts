@@ -12,7 +12,7 @@ import { type ApiTarget, changesRegistry, locateApi } from "./api/target.ts";
 import { TOKEN_PATH } from "./challenge.ts";
 import { type Cidrs, originOf } from "../net/client-address.ts";
 import { leaveTrace, noTraces, type Traces } from "./audit-trail.ts";
-import type { Connection, Exchange } from "./exchange.ts";
+import type { Connection, Exchange, RepositoryExchange } from "./exchange.ts";
 import { CALLBACK_PATH, LOGIN_PATH, type Login, LOGOUT_PATH } from "./oidc/login.ts";
 import { answerHealth } from "./ops/health.ts";
 import type { RateLimits } from "./rate-limits.ts";
@@ -72,9 +72,12 @@ export function createApp(options: AppOptions): App {
     const toResponse = (error: unknown) => toErrorResponse(error, { id, request, log });
     let response = await answer(arrival, options).catch(toResponse);
     const answered = { requestId: id, request, origin, traces, response };
-    await leaveTrace(answered, registry.audit).catch((error: unknown) => {
-      response = toResponse(error);
-    });
+    const tracing = leaveTrace(answered, registry.audit);
+    if (tracing !== null) {
+      await tracing.catch((error: unknown) => {
+        response = toResponse(error);
+      });
+    }
     response.headers.set("X-Request-Id", id);
     response.headers.set("X-Content-Type-Options", "nosniff");
     log.info("request", {
@@ -116,33 +119,61 @@ async function answer(arrival: Arrival, options: AppOptions): Promise<Response> 
   const health = await answerHealth(path, options);
   if (health !== null) return health;
   requireOneHost(request);
-  const forSignIn = (await answerTokens(arrival, options)) ?? (await answerLogin(arrival, options));
-  if (forSignIn !== null) return forSignIn;
-  const api = locateApi(path);
-  if (api !== null) return await answerManagement(api, arrival, options);
+  if (!path.startsWith("/v2")) {
+    const forSignIn = (await answerTokens(arrival, options)) ?? (await answerLogin(arrival, options));
+    if (forSignIn !== null) return forSignIn;
+    const api = locateApi(path);
+    if (api !== null) return await answerManagement(api, arrival, options);
+  }
   const match = matcher.match(path);
   if (match === null) throw new RegistryError("ROUTE_UNKNOWN");
   const route = requireMethod(match, request.method);
   const repository = route.scope === "registry" ? null : requireName(match.rawName);
-  arrival.traces.subject = { kind: "v2", route: route.id, target: decodeTarget(match) };
+  const target = decodeTarget(match);
+  arrival.traces.subject = { kind: "v2", route: route.id, target };
   const caller = await admit(arrival, errandOf(route, repository, arrival), options);
-  const exchange = { ...arrival, caller };
+  const exchange = exchangeOf(arrival, caller, { repository, target });
   if (route.id === MANIFEST_ROUTE && options.limits !== null) {
-    return await limitPulls(exchange, options.limits, () => handle(route, exchange, match, repository));
+    return await limitPulls(exchange, options.limits, () => handle(route, exchange));
   }
-  return await handle(route, exchange, match, repository);
+  return await handle(route, exchange);
 }
 
-async function handle(
-  route: Route,
-  exchange: Exchange,
-  match: Match,
-  repository: RepositoryName | null,
-): Promise<Response> {
+async function handle(route: Route, exchange: DoorExchange): Promise<Response> {
   if (route.scope === "registry") return withVersion(await route.handle(exchange));
-  // The name was parsed for the route's scope above; the type does not know.
-  if (repository === null) throw new RegistryError("NAME_INVALID");
-  return withVersion(await route.handle({ ...exchange, repository, target: decodeTarget(match) }));
+  if (!isBelowRepository(exchange)) throw new RegistryError("NAME_INVALID");
+  return withVersion(await route.handle(exchange));
+}
+
+/** What a handler gets, before it is told by the route whether there is a repository. */
+type DoorExchange = Exchange & { readonly repository: RepositoryName | null; readonly target: string };
+
+function isBelowRepository(exchange: DoorExchange): exchange is DoorExchange & RepositoryExchange {
+  return exchange.repository !== null;
+}
+
+/** Written out: copying an object of that many members costs more than a pull's other bookkeeping together. */
+function exchangeOf(
+  arrival: Arrival,
+  caller: Caller,
+  { repository, target }: { readonly repository: RepositoryName | null; readonly target: string },
+): DoorExchange {
+  return {
+    request: arrival.request,
+    connection: arrival.connection,
+    origin: arrival.origin,
+    auth: arrival.auth,
+    registry: arrival.registry,
+    administration: arrival.administration,
+    authorize: arrival.authorize,
+    caller,
+    seal: arrival.seal,
+    query: arrival.query,
+    note: arrival.note,
+    reportFailure: arrival.reportFailure,
+    repository,
+    target,
+  };
 }
 
 /** GET of a manifest is a pull, as Docker Hub counts; its answers, and those to HEAD, say how many are left. */
@@ -237,7 +268,8 @@ async function answerManagement(target: ApiTarget, arrival: Arrival, options: Ap
   const caller = await admit(arrival, errand, options);
   // Most registries are asked for images alone: schemas and router of the API are loaded when it is used.
   const { answerApi } = await import("./api/api.ts");
-  return await answerApi({ exchange: { ...arrival, caller }, repository, path: target.path });
+  const exchange = exchangeOf(arrival, caller, { repository, target: "" });
+  return await answerApi({ exchange, repository, path: target.path });
 }
 
 /** Docker Registry HTTP API V2, "API Version Check": clients look for this header. */

@@ -38,17 +38,18 @@ export interface Answered {
 }
 
 /**
- * Takes note of what was done, and of what was refused. What changes who may do what is durable when this resolves;
- * the rest is written within a second. Pulls are not recorded: the log has a line for each request, with its caller.
+ * Takes note of what was done, and of what was refused. What changes who may do what is durable when the promise
+ * resolves; the rest is written within a second, and there is no promise. Pulls are not recorded: the log has a line for each request, with its caller.
  */
-export async function leaveTrace(answered: Answered, audit: Audit): Promise<void> {
+export function leaveTrace(answered: Answered, audit: Audit): Promise<void> | null {
   const { response, traces } = answered;
   const deed = response.status < 400 ? doneBy(answered) : refusedOf(answered);
-  if (deed === null) return;
+  if (deed === null) return null;
   const noted = { ...deed, detail: { ...deed.detail, ...traces.detail } };
   const isUrgent = traces.subject?.kind === "api" && URGENT.some((start) => deed.action.startsWith(start));
-  if (isUrgent && response.status < 400) await audit.recordNow(actorOf(answered), noted);
-  else audit.record(actorOf(answered), noted);
+  if (isUrgent && response.status < 400) return audit.recordNow(actorOf(answered), noted);
+  audit.record(actorOf(answered), noted);
+  return null;
 }
 
 /** Actions that change who may do what. */

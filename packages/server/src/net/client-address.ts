@@ -95,7 +95,10 @@ function directOrigin(request: Request, { remoteAddress, isSecure }: Peer): Orig
   return {
     address: remoteAddress === null ? null : canonical(remoteAddress),
     scheme: (isSecure ?? request.url.startsWith("https:")) ? "https" : "http",
-    host: parseHost(request.headers.get("Host") ?? ""),
+    // Most requests never ask.
+    get host() {
+      return parseHost(request.headers.get("Host") ?? "");
+    },
   };
 }
 
