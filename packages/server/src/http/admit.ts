@@ -5,10 +5,10 @@ import type { Authorize } from "../auth/authorize.ts";
 import { type Caller, OWNER, UNRESTRICTED } from "../auth/caller.ts";
 import { challenge, type Realm, refusal, type Wanted } from "./challenge.ts";
 import type { Origin } from "../net/client-address.ts";
-import { requireSameSite } from "./api/same-site.ts";
 import type { Traces } from "./audit-trail.ts";
 import type { Connection } from "./exchange.ts";
 import type { RateLimits } from "./rate-limits.ts";
+import { requireSameSite } from "./same-site.ts";
 import { sessionOf } from "./session-cookie.ts";
 
 export interface Door {
@@ -53,8 +53,8 @@ export async function admit(visit: Visit, errand: Errand, door: Door): Promise<C
   const { auth, authorize, limits, readOnly } = door;
   const { request, origin } = visit;
   visit.traces.errand = errand;
-  // A browser shows a client's certificate to whatever page asks; the management API looks for itself.
-  if (!errand.allowsSession) requireSameSite(request);
+  // A browser shows a client's certificate to whatever page asks.
+  requireSameSite(request, { origin, publicUrl: door.publicUrl });
   const limited = visit.connection.isLocal ? null : limits;
   await limited?.byAddress(origin.address, request);
   const caller = await identify(visit, errand, door);

@@ -14,7 +14,6 @@ import { addNamespaceRoutes } from "./namespaces.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addRepositoryRoutes } from "./repositories.ts";
 import { addRobotRoutes } from "./robots.ts";
-import { requireSameSite } from "./same-site.ts";
 import { addPolicyRoutes } from "./policies.ts";
 import { addQuotaRoutes } from "./quotas.ts";
 import { addScrubRoutes } from "./scrub.ts";
@@ -50,7 +49,6 @@ export async function answerApi(request: ApiRequest): Promise<Response> {
       headers: { Allow: known.join(", ") },
     });
   }
-  requireSameSite(exchange.request);
   const json = isMutating(method) ? await readJson(exchange.request) : null;
   const init = json === null ? {} : { body: json, headers: { "Content-Type": "application/json" } };
   const inner = new Request(`http://registry/?${exchange.query}`, { method, ...init });
