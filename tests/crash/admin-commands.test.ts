@@ -42,6 +42,32 @@ async function admin(args: readonly string[], { stdin = "", env = {} }: Said = {
 const here = async (...args: readonly string[]) => await admin([...args, "--data-dir", data]);
 
 describe("stowage admin on a data folder", () => {
+  test("trusts issuers elsewhere by a document, and says what is wrong with one", async () => {
+    const rule = {
+      claims: { repository_owner_id: "1", ref: "refs/heads/main" },
+      repositories: ["acme/**"],
+      may: ["push"],
+    };
+    const trust = {
+      name: "gh",
+      issuer: "https://token.actions.githubusercontent.com",
+      audience: "r",
+      rules: [rule],
+    };
+    const set = async (document: unknown) =>
+      await admin(["workload", "set", "-", "--data-dir", data], { stdin: JSON.stringify(document) });
+    expect(await set([trust])).toEqual({ code: 0, stdout: "", stderr: "1 issuer is trusted\n" });
+    const stored = JSON.parse((await here("workload", "get")).stdout) as unknown;
+    expect(stored).toMatchObject([{ name: "gh", rules: [{ repositories: ["acme/**"], may: ["push"] }] }]);
+    const { name: _, ...nameless } = trust;
+    const wrong = await set([nameless]);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("0.name")]);
+    const forAll = await set([{ ...trust, rules: [{ ...rule, claims: { ref: "refs/heads/main" } }] }]);
+    expect([forAll.code, forAll.stderr]).toEqual([2, expect.stringContaining("claims")]);
+    expect(JSON.parse((await here("workload", "get")).stdout)).toEqual(stored);
+    expect((await set([])).code).toBe(0);
+  });
+
   test("makes users, and prints of secrets only those that it made", async () => {
     const given = await admin(["user", "create", "bob", "--admin", "--password-stdin", "--data-dir", data], {
       stdin: "a password of bob\n",

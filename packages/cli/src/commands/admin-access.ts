@@ -3,6 +3,7 @@ import { requirePlaces, UsageError } from "../arguments.ts";
 import { EXIT } from "../exit-codes.ts";
 import { printable } from "../table.ts";
 import type { AdminCall, AdminNoun } from "./admin-command.ts";
+import { readDocument } from "./json-document.ts";
 
 /** How often a change is tried that somebody else's comes before. */
 const TRIES_MAX = 5;
@@ -56,17 +57,6 @@ async function set({ call, args, say }: AdminCall): Promise<number> {
   const access = (await call("PUT", "/access", await readDocument(file))) as Access;
   say(`set ${access.rules.length} rules and ${Object.keys(access.groups).length} groups`);
   return EXIT.ok;
-}
-
-async function readDocument(file: string): Promise<unknown> {
-  const text = await (file === "-" ? Bun.stdin.text() : Bun.file(file).text()).catch((error: unknown) => {
-    throw new UsageError(`cannot read "${file}": ${error instanceof Error ? error.message : String(error)}`);
-  });
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    throw new UsageError(`"${file}" is not JSON`);
-  }
 }
 
 async function grant({ call, args, say }: AdminCall): Promise<number> {

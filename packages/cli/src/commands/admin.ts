@@ -12,12 +12,14 @@ import { QUOTA } from "./admin-quota.ts";
 import { ROBOT } from "./admin-robot.ts";
 import { TOKEN } from "./admin-token.ts";
 import { USER } from "./admin-user.ts";
+import { WORKLOAD } from "./admin-workload.ts";
 
 const NOUNS: Readonly<Record<string, AdminNoun>> = {
   user: USER,
   robot: ROBOT,
   token: TOKEN,
   access: ACCESS,
+  workload: WORKLOAD,
   key: KEY,
   audit: AUDIT,
   quota: QUOTA,
