@@ -49,7 +49,19 @@ export function createLog(options: LogOptions): Log {
 }
 
 function formatJson(time: string, level: LogLevel, message: string, fields: LogFields): string {
-  return `${JSON.stringify({ time, level, message, ...fields }, (_, value: unknown) => cut(value))}\n`;
+  // By hand: every request writes a line, and an object made for JSON.stringify takes longer.
+  let line = `{"time":"${time}","level":"${level}","message":${JSON.stringify(cut(message))}`;
+  for (const key in fields) {
+    const value = fields[key];
+    if (value === undefined) continue;
+    line += `,"${key}":${typeof value === "string" ? JSON.stringify(cut(value)) : toJson(value)}`;
+  }
+  return `${line}}\n`;
+}
+
+/** Keys are ours; numbers that JSON has no word for are null, as JSON.stringify has it. */
+function toJson(value: number | boolean | null): string {
+  return typeof value === "number" && !Number.isFinite(value) ? "null" : String(value);
 }
 
 function formatText(time: string, level: LogLevel, message: string, fields: LogFields): string {
