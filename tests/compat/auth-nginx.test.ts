@@ -26,7 +26,7 @@ suite("behind nginx with TLS", [nginx, crane, oras, skopeo, podman, docker, dock
     await engine?.[Symbol.asyncDispose]();
   }, TEST_MS_MAX);
 
-  test.concurrent.each([
+  test.each([
     ["--trusted-proxies", () => ["--trusted-proxies", "127.0.0.1"]],
     ["--public-url", (url: string) => ["--public-url", url]],
   ] as const)(
