@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { type Action, authorize } from "@stowage/server/auth/authorize";
 import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repository-name";
 import { Blobs } from "@stowage/server/registry/blobs";
+import { OWNER } from "@stowage/server/auth/caller";
 import { V2_ROUTES } from "@stowage/server/http/v2/routes";
 import { blobOf, imageOf } from "../support/content.ts";
 import { basic, bearer, createAccount, setRules, tokenFor } from "../support/sign-in.ts";
@@ -282,6 +283,15 @@ test("authorize gives nothing to whom no rule names", () => {
   for (const action of ["catalog", "pull", "push", "delete", "admin"] as const) {
     expect([action, authorize({ caller, action, repository: null })]).toEqual([action, false]);
   }
+});
+
+test("a registry token does not administer, whatever another server writes into it", () => {
+  const repository = parsed("team/app");
+  const scopes = [{ type: "repository", name: "team/app", actions: ["*", "admin"] }];
+  const caller = { ...OWNER, scopes, credential: { kind: "registry-token", id: "x" } } as const;
+  expect(authorize({ caller, action: "delete", repository })).toBe(true);
+  expect(authorize({ caller, action: "admin", repository })).toBe(false);
+  expect(authorize({ caller, action: "admin", repository: null })).toBe(false);
 });
 
 test("what is hidden answers like what is absent: same status, same body, for every read of a repository", async () => {
