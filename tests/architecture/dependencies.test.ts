@@ -2,11 +2,12 @@ import { expect, test } from "bun:test";
 import { posix } from "node:path";
 import { importsOf, type SourceFile, sourceFiles } from "./source-files.ts";
 
-/** Packages, and what each may import of the others: `oci <- server <- cli`. */
+/** Packages, and what each may import of the others: `oci <- client <- server <- cli`. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   oci: [],
-  server: ["oci"],
-  cli: ["oci", "server"],
+  client: ["oci"],
+  server: ["oci", "client"],
+  cli: ["oci", "client", "server"],
 };
 
 /**
@@ -82,6 +83,19 @@ test("the vocabulary imports nothing but itself", () => {
         .map((to) => ({ from: file.path, to })),
     );
   expect(outside).toEqual([]);
+});
+
+test("the client runs anywhere: only its node entry knows a runtime", () => {
+  const runtime = files
+    .filter((file) => file.path.startsWith("packages/client/") && !file.path.includes("/src/node/"))
+    .flatMap((file) =>
+      importsOf(file)
+        .filter(
+          (name) => !name.startsWith("./") && !name.startsWith("../") && !name.startsWith("@stowage/oci/"),
+        )
+        .map((to) => ({ from: file.path, to })),
+    );
+  expect(runtime).toEqual([]);
 });
 
 test("rooms of the server use only what is below them", () => {
