@@ -1,4 +1,5 @@
 export { ClientError, type ClientErrorDetails, type ClientErrorKind } from "./client-error.ts";
+export type { Exchange } from "./connection.ts";
 export type {
   BlobRef,
   ClosableTarget,
@@ -10,3 +11,33 @@ export type {
   PutBlobOptions,
   RawManifest,
 } from "./content.ts";
+export { copy } from "./copy.ts";
+export type { BlobOutcome, CopyOptions, CopyResult, ProgressEvent } from "./copy-options.ts";
+export type { CredentialLookup, Credentials } from "./credentials.ts";
+export { createHasher, type Hasher } from "./hasher.ts";
+export {
+  type ImageConfig,
+  type ResolvedImage,
+  readBlob,
+  readConfig,
+  requireManifest,
+  resolveImage,
+} from "./image.ts";
+export { descriptorOf, type ManifestParts, manifestFrom, partsOf } from "./image-manifests.ts";
+export {
+  formatImageReference,
+  type ImageReference,
+  isRegistryHost,
+  parseImageReference,
+  requireImageReference,
+  targetOf,
+} from "./image-reference.ts";
+export { entriesForPlatform, formatPlatform, requirePlatform } from "./platform.ts";
+export { Registry } from "./registry.ts";
+export { type ClientOptions, isLoopback, RegistryClient } from "./registry-client.ts";
+export { Repository, type TagListOptions } from "./repository.ts";
+export { piecesOf, streamOf } from "./streams.ts";
+export { type SyncEntry, type SyncOptions, type SyncResult, sync } from "./sync.ts";
+export { tagImage, untagImage } from "./tag-image.ts";
+export { type ChunkBody, UploadSession } from "./upload-session.ts";
+export { type Clock, SYSTEM_CLOCK } from "./wait.ts";

@@ -30,3 +30,32 @@ export function formatBearerChallenge({ realm, service, scopes, error }: BearerC
 function quoted(text: string): string {
   return `"${text.replace(/[^\x20-\x7e]/g, "").replace(/["\\]/g, "\\$&")}"`;
 }
+
+/** One challenge of a `WWW-Authenticate` header: scheme and parameter names in lower case. */
+export interface Challenge {
+  readonly scheme: string;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/** Longest header that is read, in characters. */
+const CHALLENGES_LENGTH_MAX = 16_384;
+
+/** A scheme at the beginning or behind a comma, or one parameter: token or quoted text (RFC 9110 sections 11.2 and 5.6). */
+const PART = /[\s,]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))|(?=[\s,]|$))/y;
+
+/**
+ * Every challenge of the header, in its order (RFC 9110 section 11.6.1); what cannot be read ends the list. Values of
+ * several header lines may be joined by commas, as fetch does.
+ */
+export function parseChallenges(header: string): readonly Challenge[] {
+  const challenges: { scheme: string; parameters: Map<string, string> }[] = [];
+  if (header.length > CHALLENGES_LENGTH_MAX) return challenges;
+  PART.lastIndex = 0;
+  for (let part = PART.exec(header); part !== null; part = PART.exec(header)) {
+    const [, name = "", inQuotes, bare] = part;
+    const value = inQuotes?.replace(/\\(.)/g, "$1") ?? bare;
+    if (value === undefined) challenges.push({ scheme: name.toLowerCase(), parameters: new Map() });
+    else challenges.at(-1)?.parameters.set(name.toLowerCase(), value);
+  }
+  return challenges;
+}

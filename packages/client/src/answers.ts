@@ -1,0 +1,97 @@
+import { ClientError, type ClientErrorKind } from "./client-error.ts";
+import { parseRetryAfter } from "./wait.ts";
+
+/** Longest body of an error that is read, in bytes, and longest message that is shown, in characters. */
+const ERROR_BYTES_MAX = 64 * 1024;
+const MESSAGE_LENGTH_MAX = 1_000;
+
+const KINDS: Readonly<Record<number, ClientErrorKind>> = {
+  400: "invalid",
+  401: "unauthenticated",
+  403: "denied",
+  404: "not-found",
+  409: "conflict",
+  412: "conflict",
+  429: "limited",
+};
+
+/** The error that an answer is; reads its body. */
+export async function readError(response: Response, operation: string): Promise<ClientError> {
+  const { status, headers } = response;
+  const text = await readText(response, { bytesMax: ERROR_BYTES_MAX, operation }).catch(() => "");
+  const first = firstError(text);
+  const message = first?.message ?? (response.statusText || "no reason given");
+  const said = first?.code === undefined ? String(status) : `${first.code}, ${status}`;
+  return new ClientError(kindOfStatus(status), `${operation}: ${message} (${said})`, {
+    status,
+    operation,
+    code: first?.code ?? null,
+    retryAfterSeconds: parseRetryAfter(headers.get("Retry-After"), headers.get("Date")),
+  });
+}
+
+export function kindOfStatus(status: number): ClientErrorKind {
+  return KINDS[status] ?? (status >= 500 ? "server" : "refused");
+}
+
+/** The whole body of a small answer, as text. @throws ClientError when it is longer than `bytesMax` */
+export async function readText(
+  response: Response,
+  limits: { readonly bytesMax: number; readonly operation: string },
+): Promise<string> {
+  return new TextDecoder().decode(await readBytes(response, limits));
+}
+
+/** The whole body of a small answer. @throws ClientError when it is longer than `bytesMax` */
+export async function readBytes(
+  response: Response,
+  { bytesMax, operation }: { readonly bytesMax: number; readonly operation: string },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  const reader = response.body?.getReader();
+  try {
+    for (let next = await reader?.read(); next?.done === false; next = await reader?.read()) {
+      pieces.push(next.value);
+      length += next.value.byteLength;
+      if (length > bytesMax) break;
+    }
+  } catch (cause) {
+    throw new ClientError("network", `${operation}: the answer broke off`, { operation, cause });
+  }
+  if (length > bytesMax) {
+    await reader?.cancel();
+    throw new ClientError("server", `${operation}: the answer is longer than ${bytesMax} bytes`, {
+      operation,
+    });
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.byteLength;
+  }
+  return bytes;
+}
+
+/** The first error of the envelope (OCI Distribution Specification, "Error Codes"), or OAuth2's form of one. */
+function firstError(text: string): { readonly code?: string; readonly message: string } | null {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (!isRecord(body)) return null;
+  const [first]: unknown[] = Array.isArray(body.errors) ? body.errors : [];
+  const named = isRecord(first)
+    ? first
+    : { code: body.error, message: body.error_description ?? body.details };
+  const code = typeof named.code === "string" && named.code !== "" ? { code: named.code } : null;
+  const message = typeof named.message === "string" && named.message !== "" ? named.message : code?.code;
+  return message === undefined ? null : { ...code, message: message.slice(0, MESSAGE_LENGTH_MAX) };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,309 @@
+import type { TokenScope } from "@stowage/oci/token-scope";
+import { readError } from "./answers.ts";
+import { Authentication } from "./authentication.ts";
+import { ClientError } from "./client-error.ts";
+import type { CredentialLookup } from "./credentials.ts";
+import type { TokenFetch } from "./token-endpoint.ts";
+import { backoffMs, type Clock, RETRY_AFTER_SECONDS_MAX } from "./wait.ts";
+import { WarningList } from "./warnings.ts";
+
+/** Answers that a later try may change (RFC 9110 sections 15.5.9 and 15.6, RFC 6585 section 4). */
+const RETRYABLE: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
+
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+const REDIRECTS_MAX = 5;
+
+export type Method = "GET" | "HEAD" | "PUT" | "POST" | "PATCH" | "DELETE";
+
+export type RequestBody =
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array<ArrayBuffer>; readonly mediaType: string }
+  /** Opened for each try; `size` in bytes, null: unknown, which not every registry takes. */
+  | {
+      readonly kind: "stream";
+      readonly open: () => Promise<ReadableStream<Uint8Array>>;
+      readonly size: number | null;
+    };
+
+export interface ApiRequest {
+  readonly method: Method;
+  /** A path of the registry, or an address that it gave (a Location, a Link). */
+  readonly target: string | URL;
+  /** What a token must be good for. */
+  readonly scopes: readonly TokenScope[];
+  /** What is being done, for messages: `pull localhost:5000/app:1.0`. */
+  readonly operation: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: RequestBody;
+  /** Answers that are not errors, besides 2xx. */
+  readonly expected?: readonly number[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One request as it went over the wire, for `--debug`: secrets are not in it. */
+export interface Exchange {
+  readonly method: string;
+  readonly url: string;
+  /** Null: no answer came. */
+  readonly status: number | null;
+  readonly requestHeaders: Readonly<Record<string, string>>;
+  readonly responseHeaders: Headers | null;
+  /** Until the answer's header was there, in milliseconds. */
+  readonly ms: number;
+}
+
+export interface ConnectionOptions {
+  readonly registry: string;
+  readonly origin: string;
+  readonly credentials: CredentialLookup;
+  readonly fetch: (request: Request) => Promise<Response>;
+  readonly userAgent: string | null;
+  /** Further tries after the first. */
+  readonly retriesMax: number;
+  /** Without an answer's header for that long a try has failed, in milliseconds. */
+  readonly answerMsMax: number;
+  readonly clock: Clock;
+  readonly onWarning: (text: string) => void;
+  readonly onExchange: (exchange: Exchange) => void;
+}
+
+/** Everything that is asked of one registry goes through here: sign-in, retries, redirects, errors, warnings. */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #authentication: Authentication;
+  readonly #warnings: WarningList;
+
+  constructor(options: ConnectionOptions) {
+    const { registry, origin, credentials, clock } = options;
+    const fetchToken: TokenFetch = (request) => this.#sendTokenRequest(request);
+    this.#options = options;
+    this.#authentication = new Authentication({ registry, origin, credentials, clock, fetchToken });
+    this.#warnings = new WarningList(options.onWarning);
+  }
+
+  get registry(): string {
+    return this.#options.registry;
+  }
+
+  get clock(): Clock {
+    return this.#options.clock;
+  }
+
+  get retriesMax(): number {
+    return this.#options.retriesMax;
+  }
+
+  /** An address that the registry gave, relative ones to `base` (RFC 9110 section 10.2.2). @throws ClientError */
+  resolve(address: string, base: string | URL): URL {
+    const from = this.#url(base).href;
+    const url = URL.canParse(address, from) ? new URL(address, from) : null;
+    const isSafe =
+      url?.protocol === "https:" || (url?.protocol === "http:" && this.#options.origin.startsWith("http:"));
+    if (url !== null && isSafe) return url;
+    throw new ClientError(
+      "server",
+      `${this.registry} leads to ${JSON.stringify(address.slice(0, 200))}, which is no safe address`,
+    );
+  }
+
+  /** A token for `scopes`, as it stands behind `Bearer`; null: the registry wants none. @throws ClientError */
+  async token(scopes: readonly TokenScope[], signal?: AbortSignal): Promise<string | null> {
+    await this.send({
+      method: "GET",
+      target: "/v2/",
+      scopes: [],
+      operation: `ask ${this.registry}`,
+      expected: [401],
+      signal,
+    });
+    const value = await this.#authentication.authorization(scopes, signal);
+    return value?.startsWith("Bearer ") === true ? value.slice("Bearer ".length) : null;
+  }
+
+  /**
+   * Sends a request until it is answered for good. Resolves with a 2xx or an expected answer, whose body the caller reads or
+   * cancels. @throws ClientError
+   */
+  async send(request: ApiRequest): Promise<Response> {
+    const { operation, signal, expected = [] } = request;
+    let scopes = request.scopes;
+    let hasLearned = 0;
+    for (let attempt = 1; ; attempt++) {
+      const sent = await this.#authentication.authorization(scopes, signal);
+      const canRetry =
+        attempt <= this.#options.retriesMax && request.body?.kind !== "stream" && request.method !== "PATCH";
+      const response = await this.#try(request, sent).catch((error: unknown) => {
+        if (canRetry && error instanceof ClientError && error.kind === "network") return null;
+        throw error;
+      });
+      if (response === null) {
+        await this.clock.wait(backoffMs(attempt), signal);
+        continue;
+      }
+      this.#warnings.add(response.headers.get("Warning"));
+      if (response.status === 401 && hasLearned < 2) {
+        const header = response.headers.get("WWW-Authenticate");
+        const better = await this.#authentication.learn(header, { sent, scopes });
+        hasLearned += 1;
+        if (better !== null) {
+          await response.body?.cancel();
+          scopes = better;
+          attempt -= 1;
+          continue;
+        }
+      }
+      if (response.ok || expected.includes(response.status)) return response;
+      const error = await readError(response, operation);
+      const waitSeconds = error.retryAfterSeconds ?? 0;
+      if (!canRetry || !RETRYABLE.has(response.status) || waitSeconds > RETRY_AFTER_SECONDS_MAX) throw error;
+      await this.clock.wait(Math.max(backoffMs(attempt), waitSeconds * 1_000), signal);
+    }
+  }
+
+  /** One try, and the redirects behind it. Only the registry's own origin sees the Authorization. */
+  async #try(request: ApiRequest, authorization: string | null): Promise<Response> {
+    let url = this.#url(request.target);
+    for (let hop = 0; ; hop++) {
+      const headers: Record<string, string> = { ...this.#headers(), ...request.headers };
+      if (authorization !== null && url.origin === this.#options.origin)
+        headers.Authorization = authorization;
+      const response = await this.#fetch(url, request, headers);
+      const location = response.headers.get("Location");
+      const isRead = request.method === "GET" || request.method === "HEAD";
+      if (!isRead || !REDIRECTS.has(response.status) || location === null) return response;
+      await response.body?.cancel();
+      if (hop === REDIRECTS_MAX) {
+        throw new ClientError("server", `${request.operation}: more than ${REDIRECTS_MAX} redirects`, {
+          operation: request.operation,
+        });
+      }
+      url = this.resolve(location, url);
+    }
+  }
+
+  async #fetch(
+    url: URL,
+    { method, body, operation, signal }: ApiRequest,
+    headers: Record<string, string>,
+  ): Promise<Response> {
+    const init: RequestInit & { duplex?: "half" } = { method, redirect: "manual" };
+    if (body?.kind === "bytes") {
+      init.body = body.bytes;
+      headers["Content-Type"] = body.mediaType;
+    } else if (body !== undefined) {
+      init.body = await body.open();
+      init.duplex = "half";
+      headers["Content-Type"] = "application/octet-stream";
+      if (body.size !== null) headers["Content-Length"] = String(body.size);
+    }
+    const response = await this.#watch(
+      url,
+      { ...init, headers },
+      { operation, signal, isLong: body !== undefined },
+    );
+    // Browsers show nobody where a redirect leads: there the browser has to follow it, and drops the Authorization itself.
+    if (response.type !== "opaqueredirect") return response;
+    return await this.#watch(
+      url,
+      { ...init, headers, redirect: "follow" },
+      { operation, signal, isLong: false },
+    );
+  }
+
+  /** Sends, gives up when no answer begins, and tells `onExchange`. */
+  async #watch(
+    url: URL,
+    init: RequestInit,
+    {
+      operation,
+      signal,
+      isLong,
+    }: { readonly operation: string; readonly signal: AbortSignal | undefined; readonly isLong: boolean },
+  ): Promise<Response> {
+    signal?.throwIfAborted();
+    const { clock, answerMsMax, onExchange, fetch: send } = this.#options;
+    const startedAt = clock.now();
+    const deadline = new AbortController();
+    // A body that is being sent has no deadline: it may be large, and the connection slow.
+    const timer = isLong ? undefined : setTimeout(() => deadline.abort(), answerMsMax);
+    const signals = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
+    const told = {
+      method: init.method ?? "GET",
+      url: withoutSecrets(url),
+      requestHeaders: redact(init.headers),
+    };
+    try {
+      const response = await send(new Request(url.href, { ...init, signal: signals }));
+      onExchange({
+        ...told,
+        status: response.status,
+        responseHeaders: response.headers,
+        ms: clock.now() - startedAt,
+      });
+      return response;
+    } catch (cause) {
+      onExchange({ ...told, status: null, responseHeaders: null, ms: clock.now() - startedAt });
+      signal?.throwIfAborted();
+      if (cause instanceof ClientError) throw cause;
+      const why = deadline.signal.aborted ? `no answer within ${answerMsMax / 1_000} s` : reasonOf(cause);
+      throw new ClientError("network", `${operation}: cannot reach ${url.host}: ${why}`, {
+        operation,
+        cause,
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #sendTokenRequest(request: Request): Promise<Response> {
+    const operation = `sign in at ${request.url.replace(/\?.*$/s, "")}`;
+    const headers: Record<string, string> = { ...this.#headers(), ...Object.fromEntries(request.headers) };
+    const body = request.body === null ? null : await request.text();
+    const init = {
+      method: request.method,
+      headers,
+      redirect: "error" as const,
+      ...(body === null ? {} : { body }),
+    };
+    for (let attempt = 1; ; attempt++) {
+      const response = await this.#watch(new URL(request.url), init, {
+        operation,
+        signal: undefined,
+        isLong: false,
+      });
+      if (attempt > this.#options.retriesMax || !RETRYABLE.has(response.status)) return response;
+      await response.body?.cancel();
+      await this.clock.wait(backoffMs(attempt));
+    }
+  }
+
+  #headers(): Record<string, string> {
+    const { userAgent } = this.#options;
+    // A blob is compressed already; what a server compresses on the way has no digest.
+    return { "Accept-Encoding": "identity", ...(userAgent === null ? {} : { "User-Agent": userAgent }) };
+  }
+
+  #url(target: string | URL): URL {
+    return target instanceof URL ? target : new URL(target, this.#options.origin);
+  }
+}
+
+/** Secrets of signed addresses stand in their query. */
+function withoutSecrets(url: URL): string {
+  const query = [...url.searchParams.keys()].some((key) => /sig|token|credential|secret|state/i.test(key));
+  return query ? `${url.origin}${url.pathname}?(secret)` : url.href;
+}
+
+function redact(headers: RequestInit["headers"]): Readonly<Record<string, string>> {
+  const shown = new Headers(headers);
+  const scheme = shown.get("Authorization")?.split(" ")[0];
+  if (scheme !== undefined) shown.set("Authorization", `${scheme} (secret)`);
+  return Object.fromEntries(shown);
+}
+
+/** What fetch throws says little; what caused it says more, where the runtime tells. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? error.cause : error;
+  const code = "code" in cause && typeof cause.code === "string" ? cause.code : "";
+  return [code, cause.message].filter((text) => text !== "").join(": ");
+}

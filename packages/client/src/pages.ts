@@ -1,0 +1,56 @@
+import { readText } from "./answers.ts";
+import { ClientError } from "./client-error.ts";
+import type { ApiRequest, Connection } from "./connection.ts";
+
+/** Longest page, in bytes; entries of a page are bounded by it. */
+const PAGE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Pages of one listing. */
+const PAGES_MAX = 1_000_000;
+
+export interface Page {
+  readonly value: unknown;
+  readonly headers: Headers;
+}
+
+/** Every page of a listing, by its Link headers (RFC 8288, OCI Distribution Specification "Listing Tags"). @throws ClientError */
+export async function* listPages(
+  connection: Connection,
+  first: ApiRequest,
+): AsyncGenerator<Page, void, void> {
+  const { operation } = first;
+  let target: string | URL = first.target;
+  const seen = new Set<string>();
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const response: Response = await connection.send({ ...first, target });
+    const text = await readText(response, { bytesMax: PAGE_BYTES_MAX, operation });
+    yield { value: parseJson(text, operation), headers: response.headers };
+    const next = nextLink(response.headers.get("Link"));
+    if (next === null) return;
+    const url: URL = connection.resolve(next, target);
+    if (seen.has(url.href))
+      throw new ClientError("server", `${operation}: its pages lead in a circle`, { operation });
+    seen.add(url.href);
+    target = url;
+  }
+}
+
+/** The address with `rel="next"`, or null. Some registries write it without brackets. */
+function nextLink(header: string | null): string | null {
+  const match = /(?:<([^>]*)>|([^\s;,<>]+))\s*;[^,]*\brel="?next"?/i.exec(header ?? "");
+  return match?.[1] ?? match?.[2] ?? null;
+}
+
+function parseJson(text: string, operation: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ClientError("server", `${operation}: the answer is not JSON`, { operation, cause });
+  }
+}
+
+/** A list of texts in an answer; some registries say null for an empty one. */
+export function textsOf(value: unknown, member: string): readonly string[] {
+  const list = typeof value === "object" && value !== null ? Reflect.get(value, member) : null;
+  return Array.isArray(list) ? list.filter((entry): entry is string => typeof entry === "string") : [];
+}
