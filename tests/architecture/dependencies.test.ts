@@ -32,6 +32,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "http/token": ["auth", "http"],
   "http/ops": ["registry"],
   listen: ["http", "net", "observe"],
+  // Not part of the registry: it starts one for tests.
+  testing: [".", "config", "http"],
   // An independent look at what lies in a data folder: it shares nothing with the rooms that wrote it.
   maintenance: [],
   jobs: ["auth", "metadata", "blobstore", "observe", "registry"],

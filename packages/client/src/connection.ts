@@ -254,18 +254,18 @@ export class Connection {
     }
   }
 
-  async #sendTokenRequest(request: Request): Promise<Response> {
-    const operation = `sign in at ${request.url.replace(/\?.*$/s, "")}`;
-    const headers: Record<string, string> = { ...this.#headers(), ...Object.fromEntries(request.headers) };
-    const body = request.body === null ? null : await request.text();
+  async #sendTokenRequest(asked: Request): Promise<Response> {
+    const operation = `sign in at ${asked.url.replace(/\?.*$/s, "")}`;
+    const headers: Record<string, string> = { ...this.#headers(), ...Object.fromEntries(asked.headers) };
+    const body = asked.body === null ? null : await asked.text();
     const init = {
-      method: request.method,
+      method: asked.method,
       headers,
       redirect: "error" as const,
       ...(body === null ? {} : { body }),
     };
     for (let attempt = 1; ; attempt++) {
-      const response = await this.#watch(new URL(request.url), init, {
+      const response = await this.#watch(new URL(asked.url), init, {
         operation,
         signal: undefined,
         isLong: false,

@@ -4,6 +4,8 @@ import { authorize } from "./auth/authorize.ts";
 import { createFirstAdmin } from "./auth/first-admin.ts";
 import { syncDirectory } from "./blobstore/filesystem/files.ts";
 import { FilesystemBlobStore } from "./blobstore/filesystem/filesystem-blob-store.ts";
+import type { BlobStore } from "./blobstore/blob-store.ts";
+import { MemoryBlobStore } from "./blobstore/memory.ts";
 import { composeAuth, composeLimits } from "./compose-auth.ts";
 import type { Settings } from "./config/settings.ts";
 import { type App, createApp } from "./http/app.ts";
@@ -12,7 +14,7 @@ import { startKeepingTokens } from "./jobs/tokens.ts";
 import { startCollecting, startSweeping } from "./jobs/collect.ts";
 import { startNotingPulls, startRetaining } from "./jobs/retention.ts";
 import { startScrubbing } from "./jobs/scrub.ts";
-import { DURATIONS_DEFAULT } from "./metadata/metadata.ts";
+import { type Durations, DURATIONS_DEFAULT } from "./metadata/metadata.ts";
 import { SqliteMetadata } from "./metadata/sqlite/sqlite-metadata.ts";
 import { FolderLock } from "./metadata/sqlite/folder-lock.ts";
 import type { Log } from "./observe/log.ts";
@@ -40,24 +42,11 @@ export interface ComposeOptions {
  */
 export async function compose(options: ComposeOptions): Promise<System> {
   const { settings, log, isDraining, onFatal } = options;
-  const { dataDir } = settings;
   await using started = new AsyncDisposableStack();
-  await mkdir(dataDir, { recursive: true });
-  started.use(FolderLock.take(dataDir));
-  const store = started.use(await FilesystemBlobStore.open(dataDir));
+  const { metadata, store } = settings.ephemeral
+    ? openMemory(settings, { started, onFatal })
+    : await openFolder(settings, { started, onFatal });
   const { garbage } = settings;
-  const durations = {
-    ...DURATIONS_DEFAULT,
-    leaseMs: garbage.leaseMs,
-    tombstoneGraceMs: garbage.graceMs,
-    undoMs: garbage.undoMs,
-  };
-  const metadata = started.use(
-    new SqliteMetadata(join(dataDir, "stowage.sqlite"), { now: Date.now, onFatal, durations }),
-  );
-  await keepPrivate(join(dataDir, "stowage.sqlite"));
-  // SQLite lets a failed sync of this folder pass when it makes its log.
-  await syncDirectory(dataDir);
   const rules = {
     manifests: { allowSparse: settings.allowSparse },
     collector: garbage,
@@ -109,6 +98,48 @@ export async function compose(options: ComposeOptions): Promise<System> {
   });
   const running = started.move();
   return { app, firstPassword, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+interface Stores {
+  readonly metadata: SqliteMetadata;
+  readonly store: BlobStore;
+}
+
+interface Opening {
+  /** Takes over what is opened. */
+  readonly started: AsyncDisposableStack;
+  readonly onFatal: (error: unknown) => void;
+}
+
+async function openFolder(settings: Settings, { started, onFatal }: Opening): Promise<Stores> {
+  const { dataDir } = settings;
+  await mkdir(dataDir, { recursive: true });
+  started.use(FolderLock.take(dataDir));
+  const store = started.use(await FilesystemBlobStore.open(dataDir));
+  const database = join(dataDir, "stowage.sqlite");
+  const durations = durationsOf(settings);
+  const metadata = started.use(new SqliteMetadata(database, { now: Date.now, onFatal, durations }));
+  await keepPrivate(database);
+  // SQLite lets a failed sync of this folder pass when it makes its log.
+  await syncDirectory(dataDir);
+  return { metadata, store };
+}
+
+/** `--ephemeral`: nothing outlives the process. */
+function openMemory(settings: Settings, { started, onFatal }: Opening): Stores {
+  const store = started.use(new MemoryBlobStore());
+  const durations = durationsOf(settings);
+  const metadata = started.use(new SqliteMetadata(":memory:", { now: Date.now, onFatal, durations }));
+  return { metadata, store };
+}
+
+function durationsOf({ garbage }: Settings): Durations {
+  return {
+    ...DURATIONS_DEFAULT,
+    leaseMs: garbage.leaseMs,
+    tombstoneGraceMs: garbage.graceMs,
+    undoMs: garbage.undoMs,
+  };
 }
 
 /** A folder of before there were accounts may let others read what now holds keys and hashes of passwords. */

@@ -25,6 +25,8 @@ export interface RunningServer {
 /** What tests set otherwise. */
 export interface ServeOptions {
   readonly limits?: ListenLimits;
+  /** Stands between the socket and the registry. */
+  readonly around?: (app: App) => App;
 }
 
 /** Where the log goes. */
@@ -42,7 +44,7 @@ export interface LogOutput {
 export async function serve(
   settings: Settings,
   { isTerminal, write, tell }: LogOutput,
-  { limits = LISTEN_LIMITS }: ServeOptions = {},
+  { limits = LISTEN_LIMITS, around = (app) => app }: ServeOptions = {},
 ): Promise<RunningServer> {
   const automatic = isTerminal ? "text" : "json";
   const format = settings.logFormat === "auto" ? automatic : settings.logFormat;
@@ -55,16 +57,19 @@ export async function serve(
     onFatal: exitNow,
     background: true,
   });
-  const { door, census, reload } = await listen(settings, { app: system.app, log, limits }).catch(
+  const app = around(system.app);
+  const { door, census, reload } = await listen(settings, { app, log, limits }).catch(
     async (error: unknown) => {
       await system[Symbol.asyncDispose]();
       throw error;
     },
   );
-  const local = listenLocally(settings.dataDir, system.app, log);
+  const local = settings.ephemeral ? null : listenLocally(settings.dataDir, system.app, log);
   const url = `${settings.tls === null ? "http" : "https"}://${formatHost(settings.hostname)}:${door.port}`;
   if (system.firstPassword !== null) tell(describeFirstPassword(system.firstPassword));
-  log.info("listening", { url, dataDir: settings.dataDir, readOnly: settings.readOnly });
+  const dataDir = settings.ephemeral ? null : settings.dataDir;
+  log.info("listening", { url, dataDir, readOnly: settings.readOnly });
+  if (settings.ephemeral) log.warn("everything is kept in memory (--ephemeral): it is gone when this ends");
   if (settings.tls === null && !isLoopback(settings.hostname)) {
     log.warn("passwords, tokens and images can be read on the way: there is no TLS; see --tls-cert");
   }

@@ -16,6 +16,8 @@ export interface Settings {
   /** 0 lets the system choose. */
   readonly port: number;
   readonly dataDir: string;
+  /** Keep everything in memory; `dataDir` is not touched. */
+  readonly ephemeral: boolean;
   readonly tls: TlsSettings | null;
   /** Most connections of one remote address; 0 does not limit. */
   readonly connectionsPerAddress: number;
@@ -91,6 +93,7 @@ export const SETTINGS = [
     },
   ),
   option("data-dir", "DIR", "stowage-data", "folder for metadata and blobs", "a path", (text) => text !== ""),
+  toggle("ephemeral", "keep everything in memory: what was pushed is gone when the server ends"),
   option(
     "tls-cert",
     "FILE",
@@ -303,6 +306,7 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
     dataDir: text("data-dir") ?? "",
     tls,
     connectionsPerAddress: Number(text("connections-per-address")),
+    ephemeral: text("ephemeral") === "true",
     readOnly: text("read-only") === "true",
     allowSparse: text("allow-sparse") === "true",
     auth,
