@@ -28,7 +28,7 @@ export async function runGate(): Promise<Tally> {
   // A runner has one core; two of them halve the time.
   const tests = await Promise.all([
     runTests("units, ports, architecture", ["packages", "tests/architecture"]),
-    runTests("scenarios", ["tests/scenarios"]),
+    runTests("scenarios and client", ["tests/scenarios", "tests/client"]),
   ]);
   return addTallies([...checks, ...tests]);
 }

@@ -18,10 +18,11 @@ const PACKAGES: Readonly<Record<string, string>> = {
   wget: "wget",
   nginx: "nginx",
   openssl: "openssl",
+  chromium: "chromium",
 };
 
-/** Commit of the OCI suite (main of July 2026) that `go install` resolves where the module proxy carries it. */
-const CONFORMANCE_COMMIT = "97274622c11112caa21efb8c52acca3c6b8fa7f1";
+/** The OCI suite, main of August 2026. */
+const CONFORMANCE_VERSION = "v0.0.0-20260831232431-97274622c111";
 
 /** Modules that the checksum database need not know: go.sum and the commit pin what they are. */
 const UNSUMMED = "github.com/opencontainers/distribution-spec,oras.land";
@@ -72,7 +73,7 @@ async function buildConformance(): Promise<void> {
     await run(["go", "-C", folder, "test", "-c", "-o", join(TOOLS, "conformance-2023"), suite], environment);
   }
   if (!existsSync(join(TOOLS, "conformance"))) {
-    await run(["go", "install", `${suite}@${CONFORMANCE_COMMIT}`], environment);
+    await run(["go", "install", `${suite}@${CONFORMANCE_VERSION}`], environment);
   }
 }
 

@@ -21,6 +21,8 @@ export type RemoteFault = {
 export interface Case {
   readonly name: string;
   readonly needsSignIn?: boolean;
+  /** False for what no browser can. */
+  readonly isForPages?: boolean;
   run(surroundings: Surroundings): Promise<void>;
 }
 

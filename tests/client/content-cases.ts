@@ -71,15 +71,25 @@ export const CONTENT_CASES: readonly Case[] = [
     },
   },
   {
-    name: "blobs of no bytes, and of SHA-512, are pushed and verified like others",
+    name: "blobs of no bytes and of one are pushed and verified like others",
     async run({ host }) {
       const repository = new RegistryClient().repository(`${host}/${freshName("odd")}`);
-      const odd = [blobOf(""), blobOf("x"), blobOf(noise(200_000, 3), "sha512")];
-      for (const blob of odd) {
+      for (const blob of [blobOf(""), blobOf("x")]) {
         await putBlob(repository, blob);
         equal(await repository.hasBlob(blob), true);
-        equal(blobOf(await readBlob(repository, blob, { bytesMax: 300_000 })).size, blob.size);
+        equal((await readBlob(repository, blob, { bytesMax: 1 })).byteLength, blob.size);
       }
+    },
+  },
+  {
+    name: "blobs of SHA-512 are pushed and verified like others",
+    isForPages: false,
+    async run({ host }) {
+      const repository = new RegistryClient().repository(`${host}/${freshName("sha512")}`);
+      const blob = blobOf(noise(200_000, 3), "sha512");
+      await putBlob(repository, blob);
+      const bytes = await readBlob(repository, blob, { bytesMax: 300_000 });
+      equal(blobOf(bytes, "sha512").digest, blob.digest);
     },
   },
   {

@@ -1,3 +1,4 @@
+import type { Case } from "./cases.ts";
 import type { Instructions } from "./elsewhere.ts";
 import { ALL_CASES, runCases } from "./suite.ts";
 
@@ -14,7 +15,7 @@ const tell = async (path: string, value: unknown) => {
 
 // A page may ask its own registry only: the cases that need another are for another page.
 const isPage = "document" in globalThis;
-const cases = ALL_CASES.filter(({ needsSignIn = false }) =>
-  isPage ? needsSignIn === (signIn !== null) : true,
-);
+const isWanted = ({ needsSignIn = false, isForPages = true }: Case) =>
+  isForPages && needsSignIn === (signIn !== null);
+const cases = isPage ? ALL_CASES.filter(isWanted) : ALL_CASES;
 await tell("/report", await runCases({ host, signIn, fault: (fault) => tell("/fault", fault) }, cases));

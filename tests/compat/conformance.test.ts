@@ -6,13 +6,8 @@ import { RegistryProcess } from "../support/registry-process.ts";
 import { program, suite } from "../support/suite.ts";
 import { PASSWORD, startWithAccounts } from "./auth-registry.ts";
 
-/**
- * The official suites of the OCI Distribution Specification, built by `npm test` from pinned sources. The current
- * one (`conformance`, main of July 2026) is not carried by every module proxy: where it cannot be had that is said
- * loudly, and STOWAGE_OCI_CONFORMANCE may name a binary of it.
- */
-const current = process.env.STOWAGE_OCI_CONFORMANCE ?? program("conformance").path;
-const hasCurrent = (await Bun.file(current).exists()) && current.includes("/");
+/** The official suites of the OCI Distribution Specification, built by `npm test` from pinned sources. */
+const current = program("conformance");
 
 interface Outcome {
   readonly exitCode: number;
@@ -92,32 +87,29 @@ function expectAllOf2023(how: string, { exitCode, output, report }: Outcome): vo
   expect(attribute(report, "tests")).toBeGreaterThan(75);
 }
 
-if (!hasCurrent) {
-  process.stderr.write(
-    "\n!!! OCI conformance, current suite: NOT RUN, no module proxy gave it; see docs/testing.md\n\n",
+suite("OCI conformance, suite of 2026", [current], () => {
+  test.each([
+    ["allowed", "true", ["--allow-sparse"]],
+    ["refused", "false", []],
+  ])(
+    "with every option on all pass and none is skipped, with sparse manifests %s",
+    async (_, sparse, args) => {
+      await using registry = await RegistryProcess.start({ args });
+      const { exitCode, output, report } = await runSuite(current.path, {
+        OCI_REGISTRY: registry.host,
+        OCI_TLS: "disabled",
+        OCI_VERSION: "dev",
+        OCI_DATA_SPARSE: sparse,
+      });
+      const count = (name: string) =>
+        Number(new RegExp(`^\\s*${name}\\.+:\\s*(\\d+)$`, "m").exec(output)?.[1] ?? -1);
+      process.stderr.write(
+        `>>> conformance, sparse ${sparse}: ${count("Pass")} passed of ${count("Total")}\n`,
+      );
+      const bad = [exitCode, attribute(report, "failures"), count("FAIL"), count("Error"), count("Skip")];
+      expect(bad).toEqual([0, 0, 0, 0, 0]);
+      expect(count("Pass")).toBe(count("Total"));
+      expect(count("Total")).toBeGreaterThan(900);
+    },
   );
-}
-
-test.skipIf(!hasCurrent).each([
-  ["with sparse manifests allowed", "true", ["--allow-sparse"]],
-  ["with sparse manifests refused", "false", []],
-])(
-  "OCI conformance, current suite with every option on: all pass, none skipped, %s",
-  async (_, sparse, args) => {
-    await using registry = await RegistryProcess.start({ args });
-    const { exitCode, output, report } = await runSuite(current, {
-      OCI_REGISTRY: registry.host,
-      OCI_TLS: "disabled",
-      OCI_VERSION: "dev",
-      OCI_DATA_SPARSE: sparse,
-    });
-    const count = (name: string) =>
-      Number(new RegExp(`^\\s*${name}\\.+:\\s*(\\d+)$`, "m").exec(output)?.[1] ?? -1);
-    process.stderr.write(`>>> conformance, sparse ${sparse}: ${count("Pass")} passed of ${count("Total")}\n`);
-    expect([exitCode, attribute(report, "failures"), count("FAIL"), count("Error"), count("Skip")]).toEqual([
-      0, 0, 0, 0, 0,
-    ]);
-    expect(count("Pass")).toBe(count("Total"));
-    expect(count("Total")).toBeGreaterThan(900);
-  },
-);
+});

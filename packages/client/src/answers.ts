@@ -22,7 +22,9 @@ export async function readError(response: Response, operation: string): Promise<
   const first = firstError(text);
   const message = first?.message ?? (response.statusText || "no reason given");
   const said = first?.code === undefined ? String(status) : `${first.code}, ${status}`;
-  return new ClientError(kindOfStatus(status), `${operation}: ${message} (${said})`, {
+  // The bytes are not what their digest says: the registry noticed it first.
+  const kind = first?.code === "DIGEST_INVALID" ? "mismatch" : kindOfStatus(status);
+  return new ClientError(kind, `${message} (${said})`, {
     status,
     operation,
     code: first?.code ?? null,
@@ -30,7 +32,7 @@ export async function readError(response: Response, operation: string): Promise<
   });
 }
 
-export function kindOfStatus(status: number): ClientErrorKind {
+function kindOfStatus(status: number): ClientErrorKind {
   return KINDS[status] ?? (status >= 500 ? "server" : "refused");
 }
 
@@ -57,11 +59,11 @@ export async function readBytes(
       if (length > bytesMax) break;
     }
   } catch (cause) {
-    throw new ClientError("network", `${operation}: the answer broke off`, { operation, cause });
+    throw new ClientError("network", `the answer broke off`, { operation, cause });
   }
   if (length > bytesMax) {
     await reader?.cancel();
-    throw new ClientError("server", `${operation}: the answer is longer than ${bytesMax} bytes`, {
+    throw new ClientError("server", `the answer is longer than ${bytesMax} bytes`, {
       operation,
     });
   }

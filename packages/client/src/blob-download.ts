@@ -57,7 +57,9 @@ async function* download(
         yield piece;
       }
       if (at === blob.size) break;
-      throw new ClientError("network", `${place.operation}: the body ended at byte ${at} of ${blob.size}`);
+      throw new ClientError("network", `the body ended at byte ${at} of ${blob.size}`, {
+        operation: place.operation,
+      });
     } catch (error) {
       signal?.throwIfAborted();
       failures += 1;
@@ -67,7 +69,7 @@ async function* download(
     await connection.clock.wait(backoffMs(failures), signal);
     response = await request(place, { offset: at, signal });
     if (response === null) {
-      throw new ClientError("not-found", `${place.operation}: the blob is gone in the middle of it`, {
+      throw new ClientError("not-found", `the blob is gone in the middle of it`, {
         operation: place.operation,
       });
     }
@@ -144,7 +146,7 @@ function requireDigest(
 ): void {
   const got = hasher?.digest() ?? blob.digest;
   if (got === blob.digest) return;
-  throw new ClientError("mismatch", `${operation}: the bytes have the digest ${got}; wanted ${blob.digest}`, {
+  throw new ClientError("mismatch", `the bytes have the digest ${got}; wanted ${blob.digest}`, {
     operation,
     wanted: blob.digest,
     got,
@@ -152,18 +154,17 @@ function requireDigest(
 }
 
 function tooLong({ operation }: BlobPlace, blob: BlobRef): ClientError {
-  return new ClientError(
-    "mismatch",
-    `${operation}: more than the ${blob.size} bytes of ${blob.digest} came`,
-    { operation, wanted: blob.size },
-  );
+  return new ClientError("mismatch", `more than the ${blob.size} bytes of ${blob.digest} came`, {
+    operation,
+    wanted: blob.size,
+  });
 }
 
 function brokenOff(
   { operation }: BlobPlace,
   { at, size, cause }: { readonly at: number; readonly size: number; readonly cause: unknown },
 ): ClientError {
-  return new ClientError("network", `${operation}: the connection broke at byte ${at} of ${size}`, {
+  return new ClientError("network", `the connection broke at byte ${at} of ${size}`, {
     operation,
     cause,
   });

@@ -47,14 +47,16 @@ export class ClientError extends Error {
   readonly wanted: Digest | number | null;
   readonly got: Digest | number | null;
 
+  /** The operation, when there is one, stands in front of the message. */
   constructor(kind: ClientErrorKind, message: string, details: ClientErrorDetails = {}) {
-    super(message, details.cause === undefined ? {} : { cause: details.cause });
+    const { operation = null, status = null, code = null, retryAfterSeconds = null } = details;
+    super(operation === null ? message : `${operation}: ${message}`, { cause: details.cause });
     this.name = "ClientError";
     this.kind = kind;
-    this.status = details.status ?? null;
-    this.code = details.code ?? null;
-    this.operation = details.operation ?? null;
-    this.retryAfterSeconds = details.retryAfterSeconds ?? null;
+    this.status = status;
+    this.code = code;
+    this.operation = operation;
+    this.retryAfterSeconds = retryAfterSeconds;
     this.wanted = details.wanted ?? null;
     this.got = details.got ?? null;
   }

@@ -46,7 +46,7 @@ export interface Exchange {
   /** Null: no answer came. */
   readonly status: number | null;
   readonly requestHeaders: Readonly<Record<string, string>>;
-  readonly responseHeaders: Headers | null;
+  readonly responseHeaders: Readonly<Record<string, string>> | null;
   /** Until the answer's header was there, in milliseconds. */
   readonly ms: number;
 }
@@ -172,7 +172,7 @@ export class Connection {
       if (!isRead || !REDIRECTS.has(response.status) || location === null) return response;
       await response.body?.cancel();
       if (hop === REDIRECTS_MAX) {
-        throw new ClientError("server", `${request.operation}: more than ${REDIRECTS_MAX} redirects`, {
+        throw new ClientError("server", `more than ${REDIRECTS_MAX} redirects`, {
           operation: request.operation,
         });
       }
@@ -228,7 +228,7 @@ export class Connection {
     const signals = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
     const told = {
       method: init.method ?? "GET",
-      url: withoutSecrets(url),
+      url: withoutSecrets(url.href),
       requestHeaders: redact(init.headers),
     };
     try {
@@ -236,7 +236,7 @@ export class Connection {
       onExchange({
         ...told,
         status: response.status,
-        responseHeaders: response.headers,
+        responseHeaders: redact(response.headers),
         ms: clock.now() - startedAt,
       });
       return response;
@@ -245,7 +245,7 @@ export class Connection {
       signal?.throwIfAborted();
       if (cause instanceof ClientError) throw cause;
       const why = deadline.signal.aborted ? `no answer within ${answerMsMax / 1_000} s` : reasonOf(cause);
-      throw new ClientError("network", `${operation}: cannot reach ${url.host}: ${why}`, {
+      throw new ClientError("network", `cannot reach ${url.host}: ${why}`, {
         operation,
         cause,
       });
@@ -288,15 +288,17 @@ export class Connection {
 }
 
 /** Secrets of signed addresses stand in their query. */
-function withoutSecrets(url: URL): string {
-  const query = [...url.searchParams.keys()].some((key) => /sig|token|credential|secret|state/i.test(key));
-  return query ? `${url.origin}${url.pathname}?(secret)` : url.href;
+function withoutSecrets(address: string): string {
+  return address.replace(/\?(?=.*(?:sig|token|credential|secret|state)[^=&]*=).*$/is, "?(secret)");
 }
 
 function redact(headers: RequestInit["headers"]): Readonly<Record<string, string>> {
   const shown = new Headers(headers);
-  const scheme = shown.get("Authorization")?.split(" ")[0];
+  const [scheme] = shown.get("Authorization")?.split(" ") ?? [];
   if (scheme !== undefined) shown.set("Authorization", `${scheme} (secret)`);
+  const location = shown.get("Location");
+  if (location !== null) shown.set("Location", withoutSecrets(location));
+  shown.delete("Set-Cookie");
   return Object.fromEntries(shown);
 }
 

@@ -1,19 +1,17 @@
 import { expect, test } from "bun:test";
 import { createHasher } from "./hasher.ts";
-import { Sha2 } from "./sha2.ts";
+import { Sha256 } from "./sha256.ts";
 
-const LENGTHS = [0, 1, 3, 55, 56, 63, 64, 65, 111, 112, 119, 127, 128, 129, 1_000, 4_099];
+const LENGTHS = [0, 1, 3, 55, 56, 63, 64, 65, 111, 119, 120, 127, 128, 129, 1_000, 4_099];
 
-for (const algorithm of ["sha256", "sha512"] as const) {
-  test(`${algorithm} of our own gives what the runtime's gives, for every length around a block, in pieces`, () => {
-    for (const length of LENGTHS) {
-      const bytes = Uint8Array.from({ length }, (_, at) => (at * 31 + 7) & 0xff);
-      const own = new Sha2(algorithm);
-      for (let at = 0; at < length; at += 37) own.update(bytes.subarray(at, at + 37));
-      expect(own.digest("hex")).toBe(new Bun.CryptoHasher(algorithm).update(bytes).digest("hex"));
-    }
-  });
-}
+test("the hash of our own gives what the runtime's gives, for every length around a block, in pieces", () => {
+  for (const length of LENGTHS) {
+    const bytes = Uint8Array.from({ length }, (_, at) => (at * 31 + 7) & 0xff);
+    const own = new Sha256();
+    for (let at = 0; at < length; at += 37) own.update(bytes.subarray(at, at + 37));
+    expect(own.digest("hex")).toBe(new Bun.CryptoHasher("sha256").update(bytes).digest("hex"));
+  }
+});
 
 test("createHasher gives a digest with its algorithm", () => {
   const hasher = createHasher("sha256");

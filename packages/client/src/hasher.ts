@@ -1,6 +1,6 @@
 import { type Digest, type DigestAlgorithm, digestFromHex } from "@stowage/oci/digest";
 import { ClientError } from "./client-error.ts";
-import { Sha2 } from "./sha2.ts";
+import { Sha256 } from "./sha256.ts";
 
 /** Computes a digest piece by piece. Ends with `digest`. */
 export interface Hasher {
@@ -16,10 +16,10 @@ interface NativeHash {
 
 /**
  * A hasher of the runtime, or our own where there is none: Web Crypto, all that browsers have, hashes only what lies in
- * memory as a whole.
+ * memory as a whole. @throws ClientError of kind `invalid` for SHA-512 in a browser
  */
 export function createHasher(algorithm: DigestAlgorithm): Hasher {
-  const hash = createNative?.(algorithm) ?? new Sha2(algorithm);
+  const hash = createNative?.(algorithm) ?? createOwn(algorithm);
   return {
     update: (bytes) => void hash.update(bytes),
     digest: () => requireHex(algorithm, hash.digest("hex")),
@@ -39,6 +39,11 @@ function findNative(): ((algorithm: DigestAlgorithm) => NativeHash) | null {
   // Asked for by name at run time, so that bundles for browsers need no stand-in for it.
   const crypto = globalThis.process?.getBuiltinModule?.("node:crypto");
   return crypto === undefined ? null : (algorithm) => crypto.createHash(algorithm);
+}
+
+function createOwn(algorithm: DigestAlgorithm): NativeHash {
+  if (algorithm === "sha256") return new Sha256();
+  throw new ClientError("invalid", `${algorithm} cannot be verified in a browser`);
 }
 
 function requireHex(algorithm: DigestAlgorithm, hex: string): Digest {

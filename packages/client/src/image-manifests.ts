@@ -20,15 +20,11 @@ export async function readManifest(
   const wanted = parseDigest(reference) ?? said;
   const digest = digestOf(bytes, wanted === null ? "sha256" : algorithmOf(wanted));
   if (wanted !== null && digest !== wanted) {
-    throw new ClientError(
-      "mismatch",
-      `${operation}: the manifest has the digest ${digest}; wanted ${wanted}`,
-      {
-        operation,
-        wanted,
-        got: digest,
-      },
-    );
+    throw new ClientError("mismatch", `the manifest has the digest ${digest}; wanted ${wanted}`, {
+      operation,
+      wanted,
+      got: digest,
+    });
   }
   return { digest, bytes, mediaType: typeOf(response, bytes) };
 }

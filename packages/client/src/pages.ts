@@ -28,8 +28,7 @@ export async function* listPages(
     const next = nextLink(response.headers.get("Link"));
     if (next === null) return;
     const url: URL = connection.resolve(next, target);
-    if (seen.has(url.href))
-      throw new ClientError("server", `${operation}: its pages lead in a circle`, { operation });
+    if (seen.has(url.href)) throw new ClientError("server", `its pages lead in a circle`, { operation });
     seen.add(url.href);
     target = url;
   }
@@ -45,7 +44,7 @@ function parseJson(text: string, operation: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new ClientError("server", `${operation}: the answer is not JSON`, { operation, cause });
+    throw new ClientError("server", `the answer is not JSON`, { operation, cause });
   }
 }
 

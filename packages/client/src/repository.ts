@@ -140,15 +140,11 @@ export class Repository implements ContentSource, ContentTarget {
       stored !== manifest.digest &&
       algorithmOf(stored) === algorithmOf(manifest.digest)
     ) {
-      throw new ClientError(
-        "mismatch",
-        `${operation}: the registry stored ${stored}; wanted ${manifest.digest}`,
-        {
-          operation,
-          wanted: manifest.digest,
-          got: stored,
-        },
-      );
+      throw new ClientError("mismatch", `the registry stored ${stored}; wanted ${manifest.digest}`, {
+        operation,
+        wanted: manifest.digest,
+        got: stored,
+      });
     }
     const confirmed = (response.headers.get("OCI-Tag") ?? "").split(",").map((tag) => tag.trim());
     return { tags: confirmed, knowsSubject: response.headers.has("OCI-Subject") };

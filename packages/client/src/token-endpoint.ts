@@ -45,7 +45,7 @@ export async function fetchToken(
   if (!response.ok) throw await readError(response, operation);
   const answer = parseAnswer(await readText(response, { bytesMax: ANSWER_BYTES_MAX, operation }));
   if (answer !== null) return answer;
-  throw new ClientError("server", `${operation}: the answer has no token`, {
+  throw new ClientError("server", `the answer has no token`, {
     operation,
     status: response.status,
   });

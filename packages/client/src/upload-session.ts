@@ -69,12 +69,16 @@ export class UploadSession {
     const size = body.kind === "bytes" ? body.bytes.byteLength : body.size;
     const headers = isWhole || !size ? {} : { "Content-Range": `${this.#offset}-${this.#offset + size - 1}` };
     const { connection, operation } = this.#place;
-    const response = await connection
-      .send({ ...this.#request(signal), target, method: "PUT", headers, body })
-      .catch(asMismatch);
+    const response = await connection.send({
+      ...this.#request(signal),
+      target,
+      method: "PUT",
+      headers,
+      body,
+    });
     const stored = response.headers.get("Docker-Content-Digest");
     if (stored === null || stored === digest || algorithmOf(digest) !== "sha256") return;
-    throw new ClientError("mismatch", `${operation}: the registry stored ${stored}; wanted ${digest}`, {
+    throw new ClientError("mismatch", `the registry stored ${stored}; wanted ${digest}`, {
       operation,
       wanted: digest,
     });
@@ -147,7 +151,7 @@ function locationOf({ connection, operation }: UploadPlace, response: Response, 
   const location = response.headers.get("Location");
   if (location !== null) return connection.resolve(location, base);
   if (base instanceof URL) return base;
-  throw new ClientError("server", `${operation}: the registry opened an upload and did not say where`, {
+  throw new ClientError("server", `the registry opened an upload and did not say where`, {
     operation,
   });
 }
@@ -158,17 +162,4 @@ function offsetOf(response: Response): number | null {
   if (match === null) return null;
   const last = Number(match[1]);
   return last === 0 ? 0 : last + 1;
-}
-
-/** 400 DIGEST_INVALID to the end of an upload says that the bytes are others, not that the request was wrong. */
-function asMismatch(error: unknown): never {
-  if (error instanceof ClientError && error.code === "DIGEST_INVALID") {
-    throw new ClientError("mismatch", error.message, {
-      code: error.code,
-      ...(error.status === null ? {} : { status: error.status }),
-      ...(error.operation === null ? {} : { operation: error.operation }),
-      cause: error,
-    });
-  }
-  throw error;
 }
