@@ -2,21 +2,23 @@
 // dependency: on a fresh clone there is nothing else yet.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
+const LOCK = join(ROOT, "package-lock.json");
+
+/** Says for which lock file was installed; `bin/stowage` looks only whether it is the newer one. */
 const STAMP = join(ROOT, "node_modules", ".stowage-installed");
 
 /** Path of a Bun that starts; installs first if that is needed. Exits with a message when it cannot. */
 export function requireBun() {
-  const lock = createHash("sha256")
-    .update(readFileSync(join(ROOT, "package-lock.json")))
-    .digest("hex");
+  const lock = createHash("sha256").update(readFileSync(LOCK)).digest("hex");
   const isFresh = existsSync(STAMP) && readFileSync(STAMP, "utf8") === lock;
   if (!isFresh) install(lock);
+  else if (statSync(STAMP).mtimeMs <= statSync(LOCK).mtimeMs) writeFileSync(STAMP, lock);
   const bun = join(ROOT, "node_modules", "bun", "bin", "bun.exe");
   if (starts(bun)) return bun;
   // npm can be told to skip install scripts; Bun's own puts the binary of this platform in its place.

@@ -5,7 +5,7 @@ import { program, suite } from "../support/suite.ts";
 import { basicHeader, createRobot, manage, PASSWORD, startWithAccounts } from "./auth-registry.ts";
 import { uploadContent } from "./content-upload.ts";
 import { writeLayout } from "./images.ts";
-import { distribution, Mirror } from "./mirror.ts";
+import { distribution, Distribution } from "./distribution.ts";
 import { RecordingProxy, tokenRequests } from "./recording-proxy.ts";
 import { CLIENTS, crane, dockerConfig, image, oras, regctl, User } from "./small-clients.ts";
 import { runAny, temporaryFolder } from "./support.ts";
@@ -128,7 +128,7 @@ suite("small clients that sign in", [crane, oras, regctl, curl, wget, skopeo, di
     "a pull-through cache of distribution signs in with the account that it has",
     async () => {
       await using folder = await temporaryFolder();
-      await using mirror = await Mirror.start(folder.path, registry.url);
+      await using mirror = await Distribution.mirror(folder.path, registry.url);
       const validate = async (repository: string) =>
         await runAny([crane.path, "validate", "--remote", `${mirror.host}/${repository}:v1`]);
       expect((await validate("library/app")).exitCode).toBe(0);

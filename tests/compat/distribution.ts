@@ -6,8 +6,8 @@ import { until } from "./support.ts";
 
 export const distribution = program("docker-registry");
 
-/** distribution as a cache in front of a registry, where it signs in as `alice`. */
-export class Mirror implements AsyncDisposable {
+/** A registry of the distribution project, with its data in a folder of the test. */
+export class Distribution implements AsyncDisposable {
   readonly host: string;
   readonly #child: Bun.Subprocess;
 
@@ -16,15 +16,17 @@ export class Mirror implements AsyncDisposable {
     this.#child = child;
   }
 
-  static async start(folder: string, remoteurl: string): Promise<Mirror> {
+  /** Starts one; `more` is added to its configuration. */
+  static async start(folder: string, more: Readonly<Record<string, unknown>> = {}): Promise<Distribution> {
     const host = `127.0.0.1:${await freePort()}`;
-    const file = join(folder, "mirror.yml");
+    const file = join(folder, "distribution.yml");
     // JSON is YAML.
     const configuration = {
       version: 0.1,
-      storage: { filesystem: { rootdirectory: join(folder, "data") } },
+      log: { level: "error" },
+      storage: { filesystem: { rootdirectory: join(folder, "data") }, delete: { enabled: true } },
       http: { addr: host },
-      proxy: { remoteurl, username: "alice", password: PASSWORD },
+      ...more,
     };
     await Bun.write(file, JSON.stringify(configuration));
     const child = Bun.spawn([distribution.path, "serve", file], {
@@ -32,15 +34,20 @@ export class Mirror implements AsyncDisposable {
       stdout: "ignore",
       stderr: "ignore",
     });
-    const mirror = new Mirror(host, child);
-    await until("the cache answers", async () => {
-      if (child.exitCode !== null) throw new Error("the cache ended");
+    const registry = new Distribution(host, child);
+    await until("distribution answers", async () => {
+      if (child.exitCode !== null) throw new Error("distribution ended");
       return await fetch(`http://${host}/v2/`).then(
         ({ ok }) => ok,
         () => false,
       );
     });
-    return mirror;
+    return registry;
+  }
+
+  /** One that is a cache in front of `remoteurl`, where it signs in as `alice`. */
+  static async mirror(folder: string, remoteurl: string): Promise<Distribution> {
+    return await Distribution.start(folder, { proxy: { remoteurl, username: "alice", password: PASSWORD } });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
