@@ -160,7 +160,7 @@ describe("stowage admin on a data folder", () => {
       [["user", "lst"], 2, 'did you mean "list"?'],
       [["usr"], 2, 'did you mean "user"?'],
       [["user", "list", "--fromat", "json"], 2, "did you mean --format?"],
-      [["user", "list", "--format", "xml"], 2, "wanted table or json"],
+      [["user", "list", "--format", "xml"], 2, "wanted table, text, json"],
       [["user", "create", "x", "--password=secret"], 2, "--password-stdin"],
       [["user", "create", "x", "--generate", "--password-stdin"], 2, "exclude each other"],
       [["robot", "create", "x", "--allow", "push"], 2, "RIGHTS:GLOB"],

@@ -13,6 +13,14 @@ export const EXIT = {
   network: 8,
   /** Bytes are not what their digest or size says. */
   mismatch: 9,
+  /** Of many things that were asked for, some were done. */
+  partial: 10,
   /** The registry failed. */
   server: 11,
+  /** SIGINT. */
+  interrupted: 130,
+  /** Nobody reads standard output any more. */
+  pipe: 141,
+  /** SIGTERM. */
+  terminated: 143,
 } as const;

@@ -1,47 +1,18 @@
 #!/usr/bin/env bun
-import { EXIT } from "./exit-codes.ts";
 
-const HELP = `stowage: a container registry
+// Data folders and backups hold keys, hashes of passwords and images: nobody else's business on this machine.
+process.umask(0o077);
 
-Usage: stowage <command> [options]
+const words = process.argv.slice(2);
 
-Commands:
-  serve      run the registry
-  admin      accounts, robots, tokens, access rules, keys, audit, quotas
-  server     look after its data: gc, scrub, check, backup, restore
-  version    print the version
-  help       print this text
-
-Run \`stowage <command> --help\` for the options of a command.
-`;
-
-/** Commands load lazily: asking for the version must not load the server. */
-async function main(args: readonly string[]): Promise<number> {
-  // Data folders and backups hold keys, hashes of passwords and images: nobody else's business on this machine.
-  process.umask(0o077);
-  const [command, ...rest] = args;
-  switch (command) {
-    case "serve":
-      return await (await import("./commands/serve.ts")).runServe(rest);
-    case "admin":
-      return await (await import("./commands/admin.ts")).runAdmin(rest);
-    case "server":
-      return await (await import("./commands/server.ts")).runServer(rest);
-    case "version":
-    case "--version":
-      return (await import("./commands/version.ts")).runVersion();
-    case undefined:
-    case "help":
-    case "--help":
-    case "-h":
-      process.stdout.write(HELP);
-      return EXIT.ok;
-    default:
-      process.stderr.write(
-        `error: unknown command "${command}"\nhint: run \`stowage help\` for the commands\n`,
-      );
-      return EXIT.usage;
-  }
+if (words.length === 1 && (words[0] === "--version" || words[0] === "version")) {
+  // process.stdout alone takes longer to load than all of this.
+  const { versionLine } = await import("./version-line.ts");
+  await Bun.write(Bun.stdout, versionLine());
+} else {
+  const { processWorld } = await import("./process-world.ts");
+  const { runStowage } = await import("./run.ts");
+  process.exit(await runStowage(words, processWorld(process.env)));
 }
 
-process.exit(await main(process.argv.slice(2)));
+export {};

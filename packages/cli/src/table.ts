@@ -2,19 +2,31 @@
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return "";
   const all = [head, ...rows.map((row) => row.map(printable))];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
+  const widths = head.map((_, column) =>
+    all.reduce((most, row) => Math.max(most, widthOf(row[column] ?? "")), 0),
+  );
   return all
     .map(
       (row) =>
         `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .map((cell, column) => cell + " ".repeat(Math.max(0, (widths[column] ?? 0) - widthOf(cell))))
           .join("  ")
           .trimEnd()}\n`,
     )
     .join("");
 }
 
+/** Columns of a terminal that the text takes. */
+export function widthOf(text: string): number {
+  return Bun.stringWidth(text);
+}
+
 /** Others have written it: no control character reaches the terminal. */
 export function printable(text: string): string {
   return text.replaceAll(/\p{C}/gu, "?");
+}
+
+/** The same for text of many lines. */
+export function printableText(text: string): string {
+  return text.replaceAll(/(?![\n\t])\p{C}/gu, "?");
 }
