@@ -1,1 +1,8 @@
-export {};
+export {
+  type CredentialStore,
+  type CredentialStoreOptions,
+  createCredentialStore,
+  type FoundCredentials,
+  type KeptCredentials,
+  type StoredCredentials,
+} from "./credentials.ts";
