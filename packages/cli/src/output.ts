@@ -180,10 +180,13 @@ async function readFormat(text: string): Promise<Format> {
     throw new UsageError(`--format is "${text}"; wanted table, text, json, jsonl, yaml or a {{template}}`);
   }
   const { compileTemplate } = await import("./go-template/template.ts");
-  try {
-    const template = compileTemplate(text, { name: "--format", missingKey: "error" });
-    return { kind: "template", render: (value) => template.render(value) };
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
+  const orUsage = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw new UsageError(error instanceof Error ? error.message : String(error));
+    }
+  };
+  const template = orUsage(() => compileTemplate(text, { name: "--format", missingKey: "error" }));
+  return { kind: "template", render: (value) => orUsage(() => template.render(value)) };
 }

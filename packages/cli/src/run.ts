@@ -14,7 +14,7 @@ import { describeFailure } from "./failure.ts";
 import { helpOfAll, helpOfCommand, helpOfGroup } from "./help.ts";
 import { readOutput } from "./output.ts";
 import { optionsOf, OUTPUT_OPTIONS, PROGRESS_OPTIONS, REGISTRY_OPTIONS } from "./shared-options.ts";
-import { printable } from "./table.ts";
+import { printable, printableText } from "./table.ts";
 import { TREE, TREE_ABOUT, TREE_EXAMPLES } from "./tree.ts";
 import type { World } from "./world.ts";
 
@@ -164,7 +164,7 @@ const NO_ARGUMENTS: Arguments = { places: [], has: () => false, get: () => null,
 function callOf(parts: Pick<Call, "name" | "args" | "words" | "world" | "output">): Call {
   const { args, world } = parts;
   const isQuiet = args.has("quiet");
-  const warn = (text: string) => world.stderr.write(`${printable(text)}\n`);
+  const warn = (text: string) => world.stderr.write(`${printableText(text)}\n`);
   return {
     ...parts,
     isQuiet,

@@ -1,4 +1,5 @@
 import { UsageError } from "./arguments.ts";
+import type { Source } from "./world.ts";
 
 /** Longest secret that is read, in bytes. */
 const SECRET_BYTES_MAX = 4_096;
@@ -10,9 +11,15 @@ const ERASE = /[\b\u007f]/;
 
 /** A secret from standard input, for example of a pipe; the end of its line does not belong to it. */
 export async function readSecretFromInput(): Promise<string> {
+  return await readSecret({ stream: () => Bun.stdin.stream() });
+}
+
+/** The same of another source. @throws UsageError when it is too long */
+export async function readSecret(source: Pick<Source, "stream">): Promise<string> {
+  const decoder = new TextDecoder();
   let text = "";
-  for await (const chunk of process.stdin) {
-    text += String(chunk);
+  for await (const chunk of source.stream()) {
+    text += decoder.decode(chunk, { stream: true });
     if (text.length > SECRET_BYTES_MAX)
       throw new UsageError(`the secret is longer than ${SECRET_BYTES_MAX} bytes`);
   }
