@@ -82,7 +82,7 @@ async function readTls(args: Arguments): Promise<Pick<BunFetchRequestInit, "tls"
 
 function formatExchange({ method, url, status, ms, requestHeaders, responseHeaders }: Exchange): string {
   const sent = Object.entries(requestHeaders).map(([name, value]) => `  > ${name}: ${value}`);
-  const got = [...(responseHeaders ?? [])].map(([name, value]) => `  < ${name}: ${value}`);
+  const got = Object.entries(responseHeaders ?? {}).map(([name, value]) => `  < ${name}: ${value}`);
   return [`debug: ${method} ${url}: ${status ?? "no answer"}, ${ms.toFixed(0)} ms`, ...sent, ...got].join(
     "\n",
   );
