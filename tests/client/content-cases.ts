@@ -12,6 +12,8 @@ import {
   sync,
   tagImage,
   untagImage,
+  defaultFetch,
+  traced,
 } from "@stowage/client";
 import { type Case, collect, equal, failureOf, freshName, isTrue } from "./cases.ts";
 import { blobOf, noise, opener, pushImage, putBlob } from "./images.ts";
@@ -98,8 +100,9 @@ export const CONTENT_CASES: readonly Case[] = [
       const sizes: string[] = [];
       const client = new RegistryClient({
         canStream: false,
-        onExchange: ({ method, requestHeaders }) =>
-          method === "PATCH" && sizes.push(requestHeaders["content-range"] ?? ""),
+        fetch: traced(defaultFetch, ({ method, requestHeaders }) => {
+          if (method === "PATCH") sizes.push(requestHeaders["content-range"] ?? "");
+        }),
       });
       const repository = client.repository(`${host}/${freshName("chunks")}`);
       const blob = blobOf(noise(20_000_000, 9));
@@ -113,7 +116,9 @@ export const CONTENT_CASES: readonly Case[] = [
     async run({ host }) {
       const seen: string[] = [];
       const client = new RegistryClient({
-        onExchange: ({ method, url }) => seen.push(`${method} ${url.replace(/^.*\/v2\//, "")}`),
+        fetch: traced(defaultFetch, ({ method, url }) =>
+          seen.push(`${method} ${url.replace(/^.*\/v2\//, "")}`),
+        ),
       });
       const source = client.repository(`${host}/${freshName("source")}`);
       const target = client.repository(`${host}/${freshName("target")}`);

@@ -1,4 +1,4 @@
-import { copy, type Credentials, RegistryClient } from "@stowage/client";
+import { copy, type Credentials, RegistryClient, defaultFetch, traced } from "@stowage/client";
 import { type Case, equal, failureOf, freshName, type Surroundings } from "./cases.ts";
 import { pushImage } from "./images.ts";
 
@@ -8,7 +8,7 @@ function signedIn(surroundings: Surroundings, exchanges: string[] = []) {
   const credentials: Credentials = { kind: "password", username: signIn.username, password: signIn.password };
   const client = new RegistryClient({
     credentials: async (registry) => (registry === signIn.host ? credentials : null),
-    onExchange: ({ method, url }) => exchanges.push(`${method} ${url}`),
+    fetch: traced(defaultFetch, ({ method, url }) => exchanges.push(`${method} ${url}`)),
   });
   return { client, host: signIn.host, signIn };
 }

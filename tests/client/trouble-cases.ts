@@ -1,4 +1,4 @@
-import { RegistryClient, readBlob } from "@stowage/client";
+import { RegistryClient, readBlob, defaultFetch, traced } from "@stowage/client";
 import { type Case, equal, failureOf, freshName, isTrue } from "./cases.ts";
 import { blobOf, noise, opener, pushImage, putBlob } from "./images.ts";
 
@@ -45,7 +45,9 @@ export const TROUBLE_CASES: readonly Case[] = [
     async run({ host, fault }) {
       const ranges: string[] = [];
       const client = new RegistryClient({
-        onExchange: ({ requestHeaders: { range } }) => range !== undefined && ranges.push(range),
+        fetch: traced(defaultFetch, ({ requestHeaders: { range } }) => {
+          if (range !== undefined) ranges.push(range);
+        }),
       });
       const repository = client.repository(`${host}/${freshName("cut")}`);
       const blob = blobOf(noise(3_000_000, 8));
@@ -60,7 +62,9 @@ export const TROUBLE_CASES: readonly Case[] = [
     name: "an upload that breaks off goes on where the registry has it",
     async run({ host, fault }) {
       const methods: string[] = [];
-      const client = new RegistryClient({ onExchange: ({ method }) => methods.push(method) });
+      const client = new RegistryClient({
+        fetch: traced(defaultFetch, ({ method }) => methods.push(method)),
+      });
       const repository = client.repository(`${host}/${freshName("cut-upload")}`);
       const blob = blobOf(noise(3_000_000, 12));
       await fault({ kind: "cut-upload", bytes: 1_500_000, method: "PUT", path: "/blobs/uploads/" });

@@ -1,8 +1,8 @@
 import { ClientError } from "@stowage/client/client-error";
-import type { Exchange } from "@stowage/client/connection";
 import type { CredentialLookup, Credentials } from "@stowage/client/credentials";
 import { createCredentialStore } from "@stowage/client/node/credentials";
-import { isLoopback, RegistryClient } from "@stowage/client/registry-client";
+import { type Fetch, isLoopback, RegistryClient } from "@stowage/client/registry-client";
+import { type Exchange, traced } from "@stowage/client/traced-fetch";
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { Call } from "./command.ts";
 import { readSecret } from "./secret-input.ts";
@@ -17,14 +17,14 @@ export async function openClient(call: Call, registries: readonly string[]): Pro
   const named = new Set(registries);
   const isPlain = args.has("plain-http");
   const tls = await readTls(args);
+  // Bun ends a request after five minutes by itself; a large blob takes longer.
+  const send: Fetch = (request) => world.fetch(request, { timeout: false, ...tls } as BunFetchRequestInit);
   return new RegistryClient({
     credentials: await credentialsOf(call, [...named]),
     isPlainHttp: (registry) => isLoopback(registry) || (isPlain && named.has(registry)),
-    // Bun ends a request after five minutes by itself; a large blob takes longer.
-    fetch: (request) => world.fetch(request, { timeout: false, ...tls } as BunFetchRequestInit),
+    fetch: args.has("debug") ? traced(send, (exchange) => warn(formatExchange(exchange))) : send,
     userAgent: `stowage/${VERSION_NUMBER}`,
     onWarning: ({ registry, text }) => warn(`warning: ${registry}: ${text}`),
-    onExchange: args.has("debug") ? (exchange) => warn(formatExchange(exchange)) : undefined,
   });
 }
 

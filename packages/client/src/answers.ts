@@ -1,4 +1,5 @@
 import { ClientError, type ClientErrorKind } from "./client-error.ts";
+import { piecesOf } from "./streams.ts";
 import { parseRetryAfter } from "./wait.ts";
 
 /** Longest body of an error that is read, in bytes, and longest message that is shown, in characters. */
@@ -49,31 +50,21 @@ export async function readBytes(
   response: Response,
   { bytesMax, operation }: { readonly bytesMax: number; readonly operation: string },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const pieces: Uint8Array[] = [];
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
-  const reader = response.body?.getReader();
   try {
-    for (let next = await reader?.read(); next?.done === false; next = await reader?.read()) {
-      pieces.push(next.value);
-      length += next.value.byteLength;
+    for await (const piece of response.body === null ? [] : piecesOf(response.body)) {
+      pieces.push(piece);
+      length += piece.byteLength;
       if (length > bytesMax) break;
     }
   } catch (cause) {
-    throw new ClientError("network", `the answer broke off`, { operation, cause });
+    throw new ClientError("network", "the answer broke off", { operation, cause });
   }
   if (length > bytesMax) {
-    await reader?.cancel();
-    throw new ClientError("server", `the answer is longer than ${bytesMax} bytes`, {
-      operation,
-    });
+    throw new ClientError("server", `the answer is longer than ${bytesMax} bytes`, { operation });
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.byteLength;
-  }
-  return bytes;
+  return new Uint8Array(await new Blob(pieces).arrayBuffer());
 }
 
 /** The first error of the envelope (OCI Distribution Specification, "Error Codes"), or OAuth2's form of one. */

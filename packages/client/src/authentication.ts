@@ -141,19 +141,18 @@ export class Authentication {
  * registry itself, and must not point at this machine's neighbours.
  */
 function requireRealm(text: string, { registry, origin }: AuthenticationOptions): URL {
-  const realm = URL.canParse(text) ? new URL(text) : null;
-  if (realm === null)
-    throw refuse(registry, `its token endpoint ${JSON.stringify(text.slice(0, 200))} is no address`);
   const own = new URL(origin);
-  const isOwn = realm.host === own.host;
-  const isSafe = realm.protocol === "https:" || (realm.protocol === "http:" && own.protocol === "http:");
-  if (!isSafe) throw refuse(registry, `its token endpoint ${realm.origin} is not https`);
-  if (realm.username !== "" || realm.password !== "")
-    throw refuse(registry, "its token endpoint has a password in its address");
-  if (!isOwn && realm.hostname !== own.hostname && isPrivateHost(realm.hostname)) {
-    throw refuse(registry, `its token endpoint ${realm.origin} is a private address`);
-  }
-  return realm;
+  const realm = URL.canParse(text) ? new URL(text) : null;
+  const isEncrypted =
+    realm?.protocol === "https:" || (realm?.protocol === "http:" && own.protocol === "http:");
+  const isForeign = realm !== null && realm.hostname !== own.hostname && isPrivateHost(realm.hostname);
+  if (realm !== null && isEncrypted && !isForeign && realm.username === "" && realm.password === "")
+    return realm;
+  const shown = JSON.stringify(text.slice(0, 200));
+  throw new ClientError(
+    "refused",
+    `${registry} wants the password at ${shown}; wanted https, and no private address`,
+  );
 }
 
 /** Names and addresses that mean this machine or its neighbours; a name may still resolve to one, which only DNS knows. */
@@ -164,10 +163,6 @@ function isPrivateHost(host: string): boolean {
     /^(?:127|10|0|169\.254|192\.168|172\.(?:1[6-9]|2\d|3[01]))\./.test(host) ||
     /^\[(?:::|f[cd]|fe[89ab])/i.test(host)
   );
-}
-
-function refuse(registry: string, why: string): ClientError {
-  return new ClientError("refused", `the registry ${registry} is not to be trusted with a password: ${why}`);
 }
 
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

@@ -1,9 +1,8 @@
 import { algorithmOf } from "@stowage/oci/digest";
-import type { TokenScope } from "@stowage/oci/token-scope";
-import { ClientError } from "./client-error.ts";
-import type { Connection } from "./connection.ts";
-import type { BlobRef, IoOptions } from "./content.ts";
-import { createHasher, type Hasher } from "./hasher.ts";
+import { ClientError, type ClientErrorDetails, type ClientErrorKind } from "./client-error.ts";
+import type { ApiRequest, Connection } from "./connection.ts";
+import type { BlobRef } from "./content.ts";
+import { createHasher } from "./hasher.ts";
 import { streamOf } from "./streams.ts";
 import { backoffMs } from "./wait.ts";
 
@@ -11,39 +10,30 @@ import { backoffMs } from "./wait.ts";
 const STALL_MS_MAX = 60_000;
 const STALL_CHECK_MS = 5_000;
 
-export interface BlobPlace {
+export interface Download {
   readonly connection: Connection;
-  readonly path: string;
-  readonly scopes: readonly TokenScope[];
-  readonly operation: string;
+  readonly request: ApiRequest;
+  readonly blob: BlobRef;
+  readonly offset: number;
 }
 
 /**
  * A blob's bytes from `offset` on; null when the registry does not have it. A connection that breaks is taken up again where
  * it broke. From 0 on the stream ends only when size and digest are right; later ones check the size alone.
  */
-export async function openBlob(
-  place: BlobPlace,
-  blob: BlobRef,
-  { signal, offset = 0 }: IoOptions & { readonly offset?: number },
-): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null> {
-  const response = await request(place, { offset, signal });
-  if (response === null) return null;
-  return streamOf(download(place, { blob, offset, first: response, signal }));
+export async function openBlob(download: Download): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null> {
+  const response = await ask(download, download.offset);
+  return response && streamOf(read(download, response));
 }
 
-interface Download {
-  readonly blob: BlobRef;
-  readonly offset: number;
-  readonly first: Response;
-  readonly signal: AbortSignal | undefined;
-}
-
-async function* download(
-  place: BlobPlace,
-  { blob, offset, first, signal }: Download,
+async function* read(
+  download: Download,
+  first: Response,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
-  const { connection } = place;
+  const { connection, blob, offset } = download;
+  const { operation, signal } = download.request;
+  const fail = (kind: ClientErrorKind, why: string, details: ClientErrorDetails = {}) =>
+    new ClientError(kind, why, { operation, ...details });
   const hasher = offset === 0 ? createHasher(algorithmOf(blob.digest)) : null;
   let at = offset;
   let response: Response | null = first;
@@ -51,47 +41,38 @@ async function* download(
     try {
       for await (const piece of bodyFrom(response, at)) {
         at += piece.byteLength;
-        if (at > blob.size) throw tooLong(place, blob);
+        if (at > blob.size)
+          throw fail("mismatch", `more than the ${blob.size} bytes came`, { wanted: blob.size });
         hasher?.update(piece);
         failures = 0;
         yield piece;
       }
       if (at === blob.size) break;
-      throw new ClientError("network", `the body ended at byte ${at} of ${blob.size}`, {
-        operation: place.operation,
-      });
-    } catch (error) {
+      throw fail("network", `the body ended at byte ${at} of ${blob.size}`);
+    } catch (cause) {
       signal?.throwIfAborted();
       failures += 1;
-      if (error instanceof ClientError && error.kind !== "network") throw error;
-      if (failures > connection.retriesMax) throw brokenOff(place, { at, size: blob.size, cause: error });
+      if (cause instanceof ClientError && cause.kind !== "network") throw cause;
+      if (failures > connection.retriesMax) {
+        throw fail("network", `the connection broke at byte ${at} of ${blob.size}`, { cause });
+      }
     }
     await connection.clock.wait(backoffMs(failures), signal);
-    response = await request(place, { offset: at, signal });
-    if (response === null) {
-      throw new ClientError("not-found", `the blob is gone in the middle of it`, {
-        operation: place.operation,
-      });
-    }
+    response = await ask(download, at);
+    if (response === null) throw fail("not-found", "the blob is gone in the middle of it");
   }
-  requireDigest(place, { blob, hasher });
+  const got = hasher?.digest() ?? blob.digest;
+  if (got === blob.digest) return;
+  throw fail("mismatch", `the bytes have the digest ${got}; wanted ${blob.digest}`, {
+    wanted: blob.digest,
+    got,
+  });
 }
 
 /** Asks for the blob; null when there is none. A blob of no bytes has no range. */
-async function request(
-  { connection, path, scopes, operation }: BlobPlace,
-  { offset, signal }: { readonly offset: number; readonly signal: AbortSignal | undefined },
-): Promise<Response | null> {
-  const headers = offset === 0 ? {} : { Range: `bytes=${offset}-` };
-  const response = await connection.send({
-    method: "GET",
-    target: path,
-    scopes,
-    operation,
-    headers,
-    expected: [404],
-    signal,
-  });
+async function ask({ connection, request }: Download, offset: number): Promise<Response | null> {
+  const headers: Record<string, string> = offset === 0 ? {} : { Range: `bytes=${offset}-` };
+  const response = await connection.send({ ...request, headers, expected: [404] });
   if (response.status !== 404) return response;
   await response.body?.cancel();
   return null;
@@ -138,34 +119,4 @@ async function* watched(
     clearInterval(timer);
     await reader.cancel().catch(() => undefined);
   }
-}
-
-function requireDigest(
-  { operation }: BlobPlace,
-  { blob, hasher }: { readonly blob: BlobRef; readonly hasher: Hasher | null },
-): void {
-  const got = hasher?.digest() ?? blob.digest;
-  if (got === blob.digest) return;
-  throw new ClientError("mismatch", `the bytes have the digest ${got}; wanted ${blob.digest}`, {
-    operation,
-    wanted: blob.digest,
-    got,
-  });
-}
-
-function tooLong({ operation }: BlobPlace, blob: BlobRef): ClientError {
-  return new ClientError("mismatch", `more than the ${blob.size} bytes of ${blob.digest} came`, {
-    operation,
-    wanted: blob.size,
-  });
-}
-
-function brokenOff(
-  { operation }: BlobPlace,
-  { at, size, cause }: { readonly at: number; readonly size: number; readonly cause: unknown },
-): ClientError {
-  return new ClientError("network", `the connection broke at byte ${at} of ${size}`, {
-    operation,
-    cause,
-  });
 }

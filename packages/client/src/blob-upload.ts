@@ -79,7 +79,14 @@ async function sendRest(
     await sendChunks(session, { blob, open, signal, meter });
     return await session.finish(blob.digest, null, { signal });
   }
-  const rest = { open: async () => meter.count(await open(from)), size: blob.size - from };
+  const rest = {
+    // A second time after a 401, which does not count twice.
+    open: async () => {
+      meter.backTo(from);
+      return meter.count(await open(from));
+    },
+    size: blob.size - from,
+  };
   try {
     if (from === 0) return await session.finish(blob.digest, rest, { signal });
     await session.append(rest, { signal });

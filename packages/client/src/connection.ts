@@ -39,18 +39,6 @@ export interface ApiRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** One request as it went over the wire, for `--debug`: secrets are not in it. */
-export interface Exchange {
-  readonly method: string;
-  readonly url: string;
-  /** Null: no answer came. */
-  readonly status: number | null;
-  readonly requestHeaders: Readonly<Record<string, string>>;
-  readonly responseHeaders: Readonly<Record<string, string>> | null;
-  /** Until the answer's header was there, in milliseconds. */
-  readonly ms: number;
-}
-
 export interface ConnectionOptions {
   readonly registry: string;
   readonly origin: string;
@@ -63,7 +51,6 @@ export interface ConnectionOptions {
   readonly answerMsMax: number;
   readonly clock: Clock;
   readonly onWarning: (text: string) => void;
-  readonly onExchange: (exchange: Exchange) => void;
 }
 
 /** Everything that is asked of one registry goes through here: sign-in, retries, redirects, errors, warnings. */
@@ -180,12 +167,9 @@ export class Connection {
     }
   }
 
-  async #fetch(
-    url: URL,
-    { method, body, operation, signal }: ApiRequest,
-    headers: Record<string, string>,
-  ): Promise<Response> {
-    const init: RequestInit & { duplex?: "half" } = { method, redirect: "manual" };
+  async #fetch(url: URL, request: ApiRequest, headers: Record<string, string>): Promise<Response> {
+    const { method, body } = request;
+    const init: RequestInit & { duplex?: "half" } = { method, headers, redirect: "manual" };
     if (body?.kind === "bytes") {
       init.body = body.bytes;
       headers["Content-Type"] = body.mediaType;
@@ -195,60 +179,37 @@ export class Connection {
       headers["Content-Type"] = "application/octet-stream";
       if (body.size !== null) headers["Content-Length"] = String(body.size);
     }
-    const response = await this.#watch(
-      url,
-      { ...init, headers },
-      { operation, signal, isLong: body !== undefined },
-    );
+    const response = await this.#watch(url, init, request);
     // Browsers show nobody where a redirect leads: there the browser has to follow it, and drops the Authorization itself.
     if (response.type !== "opaqueredirect") return response;
-    return await this.#watch(
-      url,
-      { ...init, headers, redirect: "follow" },
-      { operation, signal, isLong: false },
-    );
+    return await this.#watch(url, { ...init, redirect: "follow" }, request);
   }
 
-  /** Sends, gives up when no answer begins, and tells `onExchange`. */
+  /** Sends, and gives up when no answer begins. */
   async #watch(
     url: URL,
     init: RequestInit,
     {
       operation,
       signal,
-      isLong,
-    }: { readonly operation: string; readonly signal: AbortSignal | undefined; readonly isLong: boolean },
+      body,
+      method,
+    }: Pick<ApiRequest, "operation" | "signal" | "body"> & Partial<ApiRequest>,
   ): Promise<Response> {
     signal?.throwIfAborted();
-    const { clock, answerMsMax, onExchange, fetch: send } = this.#options;
-    const startedAt = clock.now();
+    const { answerMsMax, fetch: send } = this.#options;
     const deadline = new AbortController();
-    // A body that is being sent has no deadline: it may be large, and the connection slow.
-    const timer = isLong ? undefined : setTimeout(() => deadline.abort(), answerMsMax);
-    const signals = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
-    const told = {
-      method: init.method ?? "GET",
-      url: withoutSecrets(url.href),
-      requestHeaders: redact(init.headers),
-    };
+    // What a body becomes has no deadline: it may be large, the connection slow, and the registry may have to copy it.
+    const isQuick = body === undefined || method === "POST";
+    const timer = isQuick ? setTimeout(() => deadline.abort(), answerMsMax) : undefined;
+    const either = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
     try {
-      const response = await send(new Request(url.href, { ...init, signal: signals }));
-      onExchange({
-        ...told,
-        status: response.status,
-        responseHeaders: redact(response.headers),
-        ms: clock.now() - startedAt,
-      });
-      return response;
+      return await send(new Request(url.href, { ...init, signal: either }));
     } catch (cause) {
-      onExchange({ ...told, status: null, responseHeaders: null, ms: clock.now() - startedAt });
       signal?.throwIfAborted();
       if (cause instanceof ClientError) throw cause;
       const why = deadline.signal.aborted ? `no answer within ${answerMsMax / 1_000} s` : reasonOf(cause);
-      throw new ClientError("network", `cannot reach ${url.host}: ${why}`, {
-        operation,
-        cause,
-      });
+      throw new ClientError("network", `cannot reach ${url.host}: ${why}`, { operation, cause });
     } finally {
       clearTimeout(timer);
     }
@@ -265,11 +226,7 @@ export class Connection {
       ...(body === null ? {} : { body }),
     };
     for (let attempt = 1; ; attempt++) {
-      const response = await this.#watch(new URL(asked.url), init, {
-        operation,
-        signal: undefined,
-        isLong: false,
-      });
+      const response = await this.#watch(new URL(asked.url), init, { operation });
       if (attempt > this.#options.retriesMax || !RETRYABLE.has(response.status)) return response;
       await response.body?.cancel();
       await this.clock.wait(backoffMs(attempt));
@@ -287,25 +244,10 @@ export class Connection {
   }
 }
 
-/** Secrets of signed addresses stand in their query. */
-function withoutSecrets(address: string): string {
-  return address.replace(/\?(?=.*(?:sig|token|credential|secret|state)[^=&]*=).*$/is, "?(secret)");
-}
-
-function redact(headers: RequestInit["headers"]): Readonly<Record<string, string>> {
-  const shown = new Headers(headers);
-  const [scheme] = shown.get("Authorization")?.split(" ") ?? [];
-  if (scheme !== undefined) shown.set("Authorization", `${scheme} (secret)`);
-  const location = shown.get("Location");
-  if (location !== null) shown.set("Location", withoutSecrets(location));
-  shown.delete("Set-Cookie");
-  return Object.fromEntries(shown);
-}
-
 /** What fetch throws says little; what caused it says more, where the runtime tells. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error ? error.cause : error;
   const code = "code" in cause && typeof cause.code === "string" ? cause.code : "";
-  return [code, cause.message].filter((text) => text !== "").join(": ");
+  return code === "" ? cause.message : `${code}: ${cause.message}`;
 }

@@ -95,17 +95,14 @@ function descriptors(value: unknown, where: string): readonly Descriptor[] {
   return value.map((entry: unknown, at) => requireDescriptor(entry, `${where}[${at}]`));
 }
 
-/** The type of the answer, or where a registry says only `application/json` the manifest's own. */
+/** The type of the answer, or where a registry serves files and says only `application/json` the manifest's own. */
 function typeOf(response: Response, bytes: Uint8Array): string {
-  const said = parseMediaType(response.headers.get("Content-Type") ?? "");
-  if (said !== null && said !== "application/json" && said !== "text/plain") return said;
+  const said = parseMediaType(response.headers.get("Content-Type") ?? "") ?? "application/json";
+  if (said !== "application/json") return said;
   try {
-    const body: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    if (isObject(body) && typeof body.mediaType === "string") return body.mediaType;
-    return isObject(body) && Array.isArray(body.manifests)
-      ? "application/vnd.oci.image.index.v1+json"
-      : "application/vnd.oci.image.manifest.v1+json";
+    const own: unknown = JSON.parse(new TextDecoder().decode(bytes)).mediaType;
+    return typeof own === "string" ? own : said;
   } catch {
-    return said ?? "application/octet-stream";
+    return said;
   }
 }

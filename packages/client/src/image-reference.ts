@@ -52,8 +52,13 @@ export function requireImageReference(text: string): ImageReference {
   if (reference !== null) return reference;
   throw new ClientError(
     "invalid",
-    `invalid reference ${quote(text)}: wanted [REGISTRY/]REPOSITORY[:TAG][@DIGEST], names in lower case, for example localhost:5000/team/app:1.0`,
+    `invalid reference ${quote(text)}: wanted [REGISTRY/]REPOSITORY[:TAG][@DIGEST], for example localhost:5000/team/app:1.0`,
   );
+}
+
+/** Docker Hub has three names. */
+export function usualName(registry: string): string {
+  return registry.replace(/^(?:index|registry-1)\.(?=docker\.io$)/, "");
 }
 
 /** Whether `text` can be a registry's address: a host, and perhaps a port. */
@@ -76,8 +81,7 @@ function splitRegistry(text: string): { readonly registry: string; readonly path
   const first = slash === -1 ? "" : text.slice(0, slash);
   const isRegistry = first === "localhost" || /[.:[\]A-Z]/.test(first);
   if (isRegistry && !REGISTRY.test(first)) return null;
-  const registry =
-    !isRegistry || first === "index.docker.io" || first === "registry-1.docker.io" ? DOCKER_HUB : first;
+  const registry = isRegistry ? usualName(first) : DOCKER_HUB;
   const path = isRegistry ? text.slice(slash + 1) : text;
   return { registry, path: registry === DOCKER_HUB && !path.includes("/") ? `library/${path}` : path };
 }

@@ -5,7 +5,6 @@ import { ClientError } from "./client-error.ts";
 import type { BlobRef, ContentSource, IoOptions, RawManifest } from "./content.ts";
 import { type ManifestParts, partsOf } from "./image-manifests.ts";
 import { entriesForPlatform, formatPlatform } from "./platform.ts";
-import { piecesOf } from "./streams.ts";
 
 /** Largest config of an image, in bytes. */
 export const CONFIG_BYTES_MAX = 16 * 1024 * 1024;
@@ -91,13 +90,7 @@ export async function readBlob(
   }
   const stream = await source.openBlob(blob, { signal });
   if (stream === null) throw blobUnknown(source, blob.digest);
-  const bytes = new Uint8Array(blob.size);
-  let at = 0;
-  for await (const piece of piecesOf(stream)) {
-    bytes.set(piece, at);
-    at += piece.byteLength;
-  }
-  return bytes;
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 export function blobUnknown(source: ContentSource, digest: Digest): ClientError {

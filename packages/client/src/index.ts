@@ -1,5 +1,4 @@
 export { ClientError, type ClientErrorDetails, type ClientErrorKind } from "./client-error.ts";
-export type { Exchange } from "./connection.ts";
 export type {
   BlobRef,
   ClosableTarget,
@@ -32,12 +31,20 @@ export {
   requireImageReference,
   targetOf,
 } from "./image-reference.ts";
+export type { PageOptions } from "./pages.ts";
 export { entriesForPlatform, formatPlatform, requirePlatform } from "./platform.ts";
 export { Registry } from "./registry.ts";
-export { type ClientOptions, isLoopback, RegistryClient } from "./registry-client.ts";
-export { Repository, type TagListOptions } from "./repository.ts";
+export {
+  type ClientOptions,
+  defaultFetch,
+  type Fetch,
+  isLoopback,
+  RegistryClient,
+} from "./registry-client.ts";
+export { Repository } from "./repository.ts";
 export { piecesOf, streamOf } from "./streams.ts";
 export { type SyncEntry, type SyncOptions, type SyncResult, sync } from "./sync.ts";
 export { tagImage, untagImage } from "./tag-image.ts";
 export { type ChunkBody, UploadSession } from "./upload-session.ts";
+export { type Exchange, traced } from "./traced-fetch.ts";
 export { type Clock, SYSTEM_CLOCK } from "./wait.ts";

@@ -1,12 +1,28 @@
 import { readText } from "./answers.ts";
 import { ClientError } from "./client-error.ts";
 import type { ApiRequest, Connection } from "./connection.ts";
+import type { IoOptions } from "./content.ts";
 
 /** Longest page, in bytes; entries of a page are bounded by it. */
 const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Pages of one listing. */
 const PAGES_MAX = 1_000_000;
+
+export interface PageOptions extends IoOptions {
+  /** Entries per answer; the registry may give fewer. */
+  readonly pageSize?: number | undefined;
+  /** Lists only what comes after it. */
+  readonly after?: string | undefined;
+}
+
+/** The path of a listing that begins where `options` want it. */
+export function pagePath(path: string, { pageSize, after }: PageOptions): string {
+  const query = new URLSearchParams();
+  if (pageSize !== undefined) query.set("n", String(pageSize));
+  if (after !== undefined) query.set("last", after);
+  return query.size === 0 ? path : `${path}?${query}`;
+}
 
 export interface Page {
   readonly value: unknown;

@@ -1,7 +1,13 @@
-import { Connection, type Exchange } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import type { CredentialLookup } from "./credentials.ts";
 import { ClientError } from "./client-error.ts";
-import { DOCKER_HUB, type ImageReference, isRegistryHost, requireImageReference } from "./image-reference.ts";
+import {
+  DOCKER_HUB,
+  type ImageReference,
+  isRegistryHost,
+  requireImageReference,
+  usualName,
+} from "./image-reference.ts";
 import { Registry } from "./registry.ts";
 import { Repository } from "./repository.ts";
 import { type Clock, SYSTEM_CLOCK } from "./wait.ts";
@@ -11,8 +17,8 @@ export interface ClientOptions {
   readonly credentials?: CredentialLookup | undefined;
   /** Whether a registry is reached without TLS; by default only this machine itself. */
   readonly isPlainHttp?: ((registry: string) => boolean) | undefined;
-  /** In place of the runtime's own, for a proxy, another CA, or tests. */
-  readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
+  /** In place of the runtime's own, for a proxy, another CA, tests, or to be `traced`. */
+  readonly fetch?: Fetch | undefined;
   readonly userAgent?: string | undefined;
   /** Further tries of what failed for a reason that may pass; 4 by default. */
   readonly retriesMax?: number | undefined;
@@ -20,8 +26,6 @@ export interface ClientOptions {
   readonly answerMsMax?: number | undefined;
   /** A registry's word to people (OCI Distribution Specification, "Warnings"); each text once. */
   readonly onWarning?: ((warning: { readonly registry: string; readonly text: string }) => void) | undefined;
-  /** Every request as it went over the wire, without secrets. */
-  readonly onExchange?: ((exchange: Exchange) => void) | undefined;
   readonly clock?: Clock | undefined;
   /** Whether requests can be streams; found out by default: not in browsers. */
   readonly canStream?: boolean | undefined;
@@ -56,7 +60,7 @@ export class RegistryClient {
 
   /** The way to a registry, for endpoints that this library has no word for. */
   connection(host: string): Connection {
-    const registry = host === "index.docker.io" || host === "registry-1.docker.io" ? DOCKER_HUB : host;
+    const registry = usualName(host);
     if (!isRegistryHost(registry)) {
       throw new ClientError(
         "invalid",
@@ -80,7 +84,6 @@ export class RegistryClient {
       retriesMax,
       answerMsMax,
       onWarning,
-      onExchange,
       clock,
     } = this.#options;
     const scheme = isPlainHttp(registry) ? "http" : "https";
@@ -94,7 +97,6 @@ export class RegistryClient {
       answerMsMax: answerMsMax ?? 60_000,
       clock: clock ?? SYSTEM_CLOCK,
       onWarning: (text) => onWarning?.({ registry, text }),
-      onExchange: onExchange ?? (() => undefined),
     });
   }
 }
@@ -107,7 +109,9 @@ export function isLoopback(registry: string): boolean {
 const IS_BROWSER = typeof globalThis.process?.versions?.node !== "string";
 const CAN_STREAM = !IS_BROWSER;
 
+export type Fetch = (request: Request) => Promise<Response>;
+
 /** Bun ends a request after five minutes by itself; a large blob takes longer. Other runtimes do not know the word. */
-function defaultFetch(request: Request): Promise<Response> {
+export function defaultFetch(request: Request): Promise<Response> {
   return fetch(request, { timeout: false } as RequestInit);
 }

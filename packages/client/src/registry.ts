@@ -1,8 +1,7 @@
 import type { Connection } from "./connection.ts";
 import type { IoOptions } from "./content.ts";
-import { listPages, textsOf } from "./pages.ts";
+import { listPages, type PageOptions, pagePath, textsOf } from "./pages.ts";
 import { CATALOG_SCOPE } from "./scopes.ts";
-import type { TagListOptions } from "./repository.ts";
 
 /** A registry as a whole. Made by `RegistryClient.registry`. */
 export class Registry {
@@ -29,17 +28,14 @@ export class Registry {
   }
 
   /** Docker Registry HTTP API V2, "Catalog": names of the repositories that may be seen. */
-  async *repositories({ pageSize, after, signal }: TagListOptions = {}): AsyncGenerator<string, void, void> {
-    const query = new URLSearchParams();
-    if (pageSize !== undefined) query.set("n", String(pageSize));
-    if (after !== undefined) query.set("last", after);
-    const target = query.size === 0 ? "/v2/_catalog" : `/v2/_catalog?${query}`;
+  async *repositories(options: PageOptions = {}): AsyncGenerator<string, void, void> {
+    const target = pagePath("/v2/_catalog", options);
     const request = {
       method: "GET",
       target,
       scopes: [CATALOG_SCOPE],
       operation: `list ${this.host}`,
-      signal,
+      signal: options.signal,
     } as const;
     for await (const { value } of listPages(this.#connection, request)) yield* textsOf(value, "repositories");
   }

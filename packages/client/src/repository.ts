@@ -16,20 +16,21 @@ import type {
   RawManifest,
 } from "./content.ts";
 import { headOf, MANIFEST_ACCEPT, partsOf, readManifest } from "./image-manifests.ts";
-import { listPages, textsOf } from "./pages.ts";
+import { listPages, type PageOptions, pagePath, textsOf } from "./pages.ts";
 import { addToFallback, listReferrers } from "./referrers.ts";
 import { repositoryScope } from "./scopes.ts";
 import { startUpload, UploadSession } from "./upload-session.ts";
 
-export interface TagListOptions extends IoOptions {
-  /** Entries per answer; the registry may give fewer. */
-  readonly pageSize?: number | undefined;
-  /** Lists only what comes after it. */
-  readonly after?: string | undefined;
-}
-
 /** Type of a request's body that is a manifest without a word on what it is. */
 const OCTETS = "application/octet-stream";
+
+interface Errand {
+  readonly method: Method;
+  /** What it is called in messages. */
+  readonly verb: string;
+  readonly kind?: "manifests" | "blobs";
+  readonly signal: AbortSignal | undefined;
+}
 
 /** One repository of a registry: every endpoint below its name. Made by `RegistryClient.repository`. */
 export class Repository implements ContentSource, ContentTarget {
@@ -62,7 +63,7 @@ export class Repository implements ContentSource, ContentTarget {
     { signal, accept }: IoOptions & { readonly accept?: string } = {},
   ): Promise<RawManifest | null> {
     const wanted = reference ?? "latest";
-    const request = this.#manifest("GET", wanted, { operation: `pull ${this.#nameOf(wanted)}`, signal });
+    const request = this.#about(wanted, { method: "GET", verb: "pull", signal });
     const response = await this.#connection.send({
       ...request,
       headers: { Accept: accept ?? MANIFEST_ACCEPT },
@@ -75,10 +76,7 @@ export class Repository implements ContentSource, ContentTarget {
   }
 
   async headManifest(reference: string, { signal }: IoOptions = {}): Promise<ManifestHead | null> {
-    const request = this.#manifest("HEAD", reference, {
-      operation: `resolve ${this.#nameOf(reference)}`,
-      signal,
-    });
+    const request = this.#about(reference, { method: "HEAD", verb: "resolve", signal });
     const response = await this.#connection.send({
       ...request,
       headers: { Accept: MANIFEST_ACCEPT },
@@ -123,8 +121,7 @@ export class Repository implements ContentSource, ContentTarget {
       readonly signal: AbortSignal | undefined;
     },
   ): Promise<{ readonly tags: readonly string[]; readonly knowsSubject: boolean }> {
-    const operation = `push ${this.#nameOf(reference)}`;
-    const request = this.#manifest("PUT", reference, { operation, signal });
+    const request = this.#about(reference, { method: "PUT", verb: "push", signal });
     const query = tags.map((tag) => `tag=${encodeURIComponent(tag)}`).join("&");
     const target = query === "" ? request.target : `${request.target}?${query}`;
     const mediaType = manifest.mediaType === "" ? OCTETS : manifest.mediaType;
@@ -141,7 +138,7 @@ export class Repository implements ContentSource, ContentTarget {
       algorithmOf(stored) === algorithmOf(manifest.digest)
     ) {
       throw new ClientError("mismatch", `the registry stored ${stored}; wanted ${manifest.digest}`, {
-        operation,
+        operation: request.operation,
         wanted: manifest.digest,
         got: stored,
       });
@@ -152,20 +149,17 @@ export class Repository implements ContentSource, ContentTarget {
 
   /** Removes a tag, or a manifest with all its tags; false: it was not there. Some registries remove by digest alone. */
   async deleteManifest(reference: string, { signal }: IoOptions = {}): Promise<boolean> {
-    const request = this.#manifest("DELETE", reference, {
-      operation: `delete ${this.#nameOf(reference)}`,
-      signal,
-    });
+    const request = this.#about(reference, { method: "DELETE", verb: "delete", signal });
     return await this.#delete({ ...request, scopes: [repositoryScope(this.name, "delete", "pull")] });
   }
 
   async deleteBlob(digest: Digest, { signal }: IoOptions = {}): Promise<boolean> {
-    const request = this.#blob("DELETE", digest, { operation: `delete ${this.#nameOf(digest)}`, signal });
+    const request = this.#about(digest, { method: "DELETE", verb: "delete", kind: "blobs", signal });
     return await this.#delete({ ...request, scopes: [repositoryScope(this.name, "delete", "pull")] });
   }
 
   async headBlob(digest: Digest, { signal }: IoOptions = {}): Promise<BlobRef | null> {
-    const request = this.#blob("HEAD", digest, { operation: `look for ${this.#nameOf(digest)}`, signal });
+    const request = this.#about(digest, { method: "HEAD", verb: "look for", kind: "blobs", signal });
     const response = await this.#connection.send({ ...request, expected: [404] });
     if (response.status === 404) return null;
     return { digest, size: Number(response.headers.get("Content-Length") ?? 0) };
@@ -173,10 +167,7 @@ export class Repository implements ContentSource, ContentTarget {
 
   /** The question of a pusher: it needs the right to push, as what follows does. */
   async hasBlob(blob: BlobRef, { signal }: IoOptions = {}): Promise<boolean> {
-    const request = this.#blob("HEAD", blob.digest, {
-      operation: `look for ${this.#nameOf(blob.digest)}`,
-      signal,
-    });
+    const request = this.#about(blob.digest, { method: "HEAD", verb: "look for", kind: "blobs", signal });
     const response = await this.#connection.send({ ...request, scopes: this.#pushScopes(), expected: [404] });
     return response.status !== 404;
   }
@@ -185,12 +176,9 @@ export class Repository implements ContentSource, ContentTarget {
     blob: BlobRef,
     options: IoOptions & { readonly offset?: number } = {},
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null> {
-    const place = {
-      connection: this.#connection,
-      path: this.#path(`blobs/${blob.digest}`),
-      scopes: [repositoryScope(this.name, "pull")],
-    };
-    return await openBlob({ ...place, operation: `pull ${this.#nameOf(blob.digest)}` }, blob, options);
+    const { offset = 0, signal } = options;
+    const request = this.#about(blob.digest, { method: "GET", verb: "pull", kind: "blobs", signal });
+    return await openBlob({ connection: this.#connection, request, blob, offset });
   }
 
   /** OCI Distribution Specification, "Mounting a blob from another repository": only within one registry. */
@@ -247,18 +235,14 @@ export class Repository implements ContentSource, ContentTarget {
   }
 
   /** OCI Distribution Specification, "Listing Tags". */
-  async *tags({ pageSize, after, signal }: TagListOptions = {}): AsyncGenerator<string, void, void> {
-    const query = new URLSearchParams();
-    if (pageSize !== undefined) query.set("n", String(pageSize));
-    if (after !== undefined) query.set("last", after);
-    const path = this.#path("tags/list");
-    const target = query.size === 0 ? path : `${path}?${query}`;
+  async *tags(options: PageOptions = {}): AsyncGenerator<string, void, void> {
+    const target = pagePath(this.#path("tags/list"), options);
     const request: ApiRequest = {
       method: "GET",
       target,
       scopes: [repositoryScope(this.name, "pull")],
       operation: `list ${this.label}`,
-      signal,
+      signal: options.signal,
     };
     for await (const { value } of listPages(this.#connection, request)) yield* textsOf(value, "tags");
   }
@@ -285,31 +269,13 @@ export class Repository implements ContentSource, ContentTarget {
     return response.status !== 404;
   }
 
-  #manifest(
-    method: Method,
-    reference: string,
-    { operation, signal }: { readonly operation: string; readonly signal: AbortSignal | undefined },
-  ) {
-    const scopes = method === "PUT" ? this.#pushScopes() : [repositoryScope(this.name, "pull")];
+  /** A request about a manifest or a blob; reading is all that it needs the right to, unless it writes. */
+  #about(reference: string, { method, verb, kind = "manifests", signal }: Errand): ApiRequest {
     return {
       method,
-      target: this.#path(`manifests/${encodeURIComponent(reference).replaceAll("%3A", ":")}`),
-      scopes,
-      operation,
-      signal,
-    };
-  }
-
-  #blob(
-    method: Method,
-    digest: Digest,
-    { operation, signal }: { readonly operation: string; readonly signal: AbortSignal | undefined },
-  ) {
-    return {
-      method,
-      target: this.#path(`blobs/${digest}`),
-      scopes: [repositoryScope(this.name, "pull")],
-      operation,
+      target: this.#path(`${kind}/${encodeURIComponent(reference).replaceAll("%3A", ":")}`),
+      scopes: method === "PUT" ? this.#pushScopes() : [repositoryScope(this.name, "pull")],
+      operation: `${verb} ${this.#nameOf(reference)}`,
       signal,
     };
   }

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { ClientError } from "./client-error.ts";
 import type { Credentials } from "./credentials.ts";
 import { RegistryClient } from "./registry-client.ts";
+import { traced } from "./traced-fetch.ts";
 
 const PASSWORD: Credentials = { kind: "password", username: "mary", password: "secret" };
 const BASIC = `Basic ${btoa("mary:secret")}`;
@@ -115,20 +116,20 @@ test("pages that lead in a circle end", async () => {
 });
 
 test.each([
-  ["http://auth.test/token", "is not https"],
-  ["ftp://auth.test/token", "is not https"],
-  ["no address", "is no address"],
-  ["https://127.0.0.1/token", "is a private address"],
-  ["https://10.1.2.3:8443/token", "is a private address"],
-  ["https://169.254.169.254/latest/meta-data", "is a private address"],
-  ["https://[::1]/token", "is a private address"],
-  ["https://localhost/token", "is a private address"],
-  ["https://0x7f.1/token", "is a private address"],
-  ["https://u:p@auth.test/token", "has a password in its address"],
-])("a registry that asks for the password at %s does not get it", async (realm, why) => {
+  "http://auth.test/token",
+  "ftp://auth.test/token",
+  "no address",
+  "https://127.0.0.1/token",
+  "https://10.1.2.3:8443/token",
+  "https://169.254.169.254/latest/meta-data",
+  "https://[::1]/token",
+  "https://localhost/token",
+  "https://0x7f.1/token",
+  "https://u:p@auth.test/token",
+])("a registry that asks for the password at %s does not get it", async (realm) => {
   const { client, seen } = clientWith(() => needSignIn(`Bearer realm="${realm}",service="s"`));
   const failure = await failureOf(client.registry("registry.test").ping());
-  expect([failure.kind, failure.message]).toEqual(["refused", expect.stringContaining(why)]);
+  expect([failure.kind, failure.message]).toEqual(["refused", expect.stringContaining(realm)]);
   expect(seen.length).toBe(1);
 });
 
@@ -180,16 +181,18 @@ test("what is shown of an exchange has no secret in it", async () => {
   const shown: string[] = [];
   const client = new RegistryClient({
     credentials: async () => PASSWORD,
-    onExchange: (exchange) => shown.push(JSON.stringify(exchange)),
-    fetch: async (request) => {
-      if (request.url.startsWith("https://auth.test/")) return Response.json({ token: "verysecrettoken" });
-      if (request.headers.get("Authorization") === null)
-        return needSignIn('Bearer realm="https://auth.test/token",service="s"');
-      return new Response(null, {
-        status: 307,
-        headers: { Location: "https://auth.test/object?X-Amz-Signature=abcdef" },
-      });
-    },
+    fetch: traced(
+      async (request) => {
+        if (request.url.startsWith("https://auth.test/")) return Response.json({ token: "verysecrettoken" });
+        if (request.headers.get("Authorization") === null)
+          return needSignIn('Bearer realm="https://auth.test/token",service="s"');
+        return new Response(null, {
+          status: 307,
+          headers: { Location: "https://auth.test/object?X-Amz-Signature=abcdef" },
+        });
+      },
+      (exchange) => shown.push(JSON.stringify(exchange)),
+    ),
   });
   await client.registry("registry.test").ping();
   expect(shown.join("\n")).not.toMatch(/verysecret|abcdef|bWFyeTpzZWNyZXQ/);
