@@ -12,6 +12,7 @@ import { type Durations, DURATIONS_DEFAULT, type Metadata } from "@stowage/serve
 import { SqliteMetadata } from "@stowage/server/metadata/sqlite/sqlite-metadata";
 import { createLog, type Log } from "@stowage/server/observe/log";
 import type { CollectorRules, GarbageReport } from "@stowage/server/registry/collect-garbage";
+import type { Schema1Mode } from "@stowage/server/registry/manifest-form";
 import { createRegistry, type Registry } from "@stowage/server/registry/registry";
 import type { TestBlob, TestImage } from "./content.ts";
 import { createTestAuth, type TestAuthOptions } from "./test-auth.ts";
@@ -27,6 +28,7 @@ export interface TestAppOptions {
   readonly login?: Login;
   readonly limits?: RateLimits;
   readonly allowSparse?: boolean;
+  readonly schema1?: Schema1Mode;
   readonly readOnly?: boolean;
   readonly durations?: Partial<Durations>;
   readonly collector?: Partial<CollectorRules>;
@@ -66,7 +68,7 @@ export class TestApp implements AsyncDisposable {
     this.store = options.store ?? new MemoryBlobStore();
     const collector = { leaseMs: durations.leaseMs, batchMax: 500, pauseMs: 0, untaggedMs: null };
     const rules = {
-      manifests: { allowSparse: options.allowSparse ?? false },
+      manifests: { allowSparse: options.allowSparse ?? false, schema1: options.schema1 ?? "asked" },
       collector: { ...collector, ...options.collector },
       scrub: { intervalMs: 30 * 24 * 3_600_000, bytesPerSecond: 0 },
     };

@@ -9,8 +9,10 @@ import {
   requireDescriptor,
 } from "./descriptor.ts";
 import type { Digest } from "./digest.ts";
-import { MANIFEST_MEDIA_TYPES, manifestKind } from "./media-type.ts";
+import { UnverifiedProblem } from "./json-signature.ts";
+import { isSchema1Type, MANIFEST_MEDIA_TYPES, manifestKind, MEDIA_TYPE } from "./media-type.ts";
 import { quote } from "./reference.ts";
+import { readSchema1, type Schema1Content } from "./schema1.ts";
 import { parseStrictJson } from "./strict-json.ts";
 
 /** Largest manifest, in bytes: what the specification asks registries to accept at least ("Pushing Manifests"). */
@@ -39,29 +41,60 @@ export interface IndexManifest extends ManifestBase {
   readonly manifests: readonly Descriptor[];
 }
 
-export type Manifest = ImageManifest | IndexManifest;
+/** Docker's old image manifest: it has its configuration inside and is signed. */
+export interface Schema1Manifest extends ManifestBase, Schema1Content {
+  readonly kind: "schema1";
+}
+
+export type Manifest = ImageManifest | IndexManifest | Schema1Manifest;
 
 export type ManifestResult =
-  { readonly ok: true; readonly manifest: Manifest } | { readonly ok: false; readonly problem: string };
+  | { readonly ok: true; readonly manifest: Manifest }
+  | {
+      readonly ok: false;
+      readonly problem: string;
+      /** MANIFEST_UNVERIFIED: schema 1 without signatures, or with some that say nothing. */
+      readonly code: "MANIFEST_INVALID" | "MANIFEST_UNVERIFIED";
+    };
 
 /**
  * Reads a pushed manifest. `contentType` is the request's Content-Type without parameters, or null when the
  * client sent none; the body's `mediaType` must not contradict it. Nothing is looked up: whether the
- * referenced content exists is the registry's question.
+ * referenced content exists is the registry's question, and so is whether signatures (schema 1) are right.
  */
 export function parseManifest(bytes: Uint8Array, contentType: string | null): ManifestResult {
   const json = parseStrictJson(bytes);
-  if (!json.ok) return { ok: false, problem: json.problem };
+  if (!json.ok) return { ok: false, problem: json.problem, code: "MANIFEST_INVALID" };
   try {
-    return { ok: true, manifest: readManifest(json.value, contentType) };
+    if (!isObject(json.value)) throw new ManifestProblem("not a JSON object");
+    const manifest = isSchema1(json.value, contentType)
+      ? toSchema1(readSchema1(bytes, json.value, MANIFEST_DESCRIPTORS_MAX))
+      : readManifest(json.value, contentType);
+    return { ok: true, manifest };
   } catch (error) {
-    if (error instanceof ManifestProblem) return { ok: false, problem: error.message };
-    throw error;
+    if (!(error instanceof ManifestProblem)) throw error;
+    const code = error instanceof UnverifiedProblem ? "MANIFEST_UNVERIFIED" : "MANIFEST_INVALID";
+    return { ok: false, problem: error.message, code };
   }
 }
 
-function readManifest(value: unknown, contentType: string | null): Manifest {
-  if (!isObject(value)) throw new ManifestProblem("not a JSON object");
+/** What the manifest's digest is of: its bytes, or for schema 1 what was signed. */
+export function digestedBytes(manifest: Manifest, bytes: Uint8Array): Uint8Array {
+  return manifest.kind === "schema1" ? manifest.signed.payload : bytes;
+}
+
+/** Clients of that time also sent no Content-Type, or application/json. */
+function isSchema1(value: JsonObject, contentType: string | null): boolean {
+  if (contentType !== null && isSchema1Type(contentType)) return true;
+  return value.schemaVersion === 1 && (contentType === null || contentType === "application/json");
+}
+
+function toSchema1(content: Schema1Content): Schema1Manifest {
+  const base = { artifactType: null, annotations: null, subject: null };
+  return { ...base, ...content, kind: "schema1", mediaType: MEDIA_TYPE.dockerSchema1Signed };
+}
+
+function readManifest(value: JsonObject, contentType: string | null): Manifest {
   const mediaType = resolveMediaType(readMediaType(value.mediaType, "mediaType"), contentType);
   if (value.schemaVersion !== 2) throw new ManifestProblem("schemaVersion is not 2");
   const kind = manifestKind(mediaType);

@@ -21,9 +21,14 @@ const MANIFEST_KINDS: ReadonlyMap<string, ManifestKind> = new Map([
   [MEDIA_TYPE.dockerList, "index"],
 ]);
 
-/** What a manifest of this media type is, or null when it is not a manifest that this registry stores. */
+/** What a manifest of this media type is, or null when it is not one of these: schema 1 is neither. */
 export function manifestKind(mediaType: string): ManifestKind | null {
   return MANIFEST_KINDS.get(mediaType) ?? null;
+}
+
+/** Docker's image manifest version 2, schema 1: as it is asked for and as it is sent. */
+export function isSchema1Type(mediaType: string): boolean {
+  return mediaType === MEDIA_TYPE.dockerSchema1 || mediaType === MEDIA_TYPE.dockerSchema1Signed;
 }
 
 /** The manifest media types that can be pushed, for messages and the API description. */

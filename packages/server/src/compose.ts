@@ -48,7 +48,7 @@ export async function compose(options: ComposeOptions): Promise<System> {
     : await openFolder(settings, { started, onFatal });
   const { garbage } = settings;
   const rules = {
-    manifests: { allowSparse: settings.allowSparse },
+    manifests: { allowSparse: settings.allowSparse, schema1: settings.schema1 },
     collector: garbage,
     scrub: settings.scrub,
   };

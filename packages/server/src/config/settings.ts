@@ -8,6 +8,8 @@ import { LOG_LEVELS, type LogLevel } from "../observe/log.ts";
 const LOG_FORMATS = ["auto", "text", "json"] as const;
 type LogFormat = (typeof LOG_FORMATS)[number];
 
+const SCHEMA1_MODES = ["off", "asked", "table"] as const;
+
 const CLIENT_AUTH = ["optional", "require"] as const;
 
 /** Everything that can be set, with parsed values. */
@@ -23,6 +25,8 @@ export interface Settings {
   readonly connectionsPerAddress: number;
   readonly readOnly: boolean;
   readonly allowSparse: boolean;
+  /** What is done for clients that know nothing newer than Docker's schema 1. */
+  readonly schema1: (typeof SCHEMA1_MODES)[number];
   /** Null: everybody may do everything. */
   readonly auth: AuthSettings | null;
   /** Address under which the registry is known, without a slash at the end; null: what each request says. */
@@ -207,6 +211,14 @@ export const SETTINGS = [
   rate("limit-pulls", "manifests that one account, or an address without one, gets"),
   toggle("read-only", "refuse pushes and deletions"),
   toggle("allow-sparse", "accept manifests whose content is not in the registry"),
+  option(
+    "schema1",
+    "MODE",
+    "asked",
+    "Docker's schema 1: `off`; for who has `asked` for it alone; or by the `table`, also for who asks for nothing",
+    "off, asked or table",
+    (text) => SCHEMA1_MODES.some((mode) => mode === text),
+  ),
 ] as const satisfies readonly Setting[];
 
 /** What was said on the command line and in the environment. */
@@ -309,6 +321,7 @@ function toSettings(values: ReadonlyMap<string, string>, problems: string[]): Se
     ephemeral: text("ephemeral") === "true",
     readOnly: text("read-only") === "true",
     allowSparse: text("allow-sparse") === "true",
+    schema1: SCHEMA1_MODES.find((mode) => mode === text("schema1")) ?? "asked",
     auth,
     publicUrl,
     trustedProxies: parseCidrs(text("trusted-proxies") ?? ""),

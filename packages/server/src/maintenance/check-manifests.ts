@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { algorithmOf, type Digest } from "@stowage/oci/digest";
-import { type Manifest, parseManifest } from "@stowage/oci/manifest";
+import { digestedBytes, type Manifest, parseManifest } from "@stowage/oci/manifest";
 
 /** Manifests that are in memory at once. */
 const MANIFESTS_PAGE = 200;
@@ -16,7 +16,8 @@ interface ManifestRow {
 
 interface Content {
   readonly digest: Digest;
-  readonly size: number;
+  /** Bytes; null when the manifest does not say (schema 1). */
+  readonly size: number | null;
 }
 
 export interface ManifestCheck {
@@ -50,9 +51,10 @@ export function checkManifests(check: ManifestCheck, findings: string[]): number
 
 function problemsOf(check: ManifestCheck, row: ManifestRow): readonly string[] {
   const algorithm = algorithmOf(row.digest);
-  const digest = `${algorithm}:${new Bun.CryptoHasher(algorithm).update(row.bytes).digest("hex")}`;
-  if (digest !== row.digest) return ["its bytes have another digest"];
   const parsed = parseManifest(row.bytes, row.media_type);
+  const digested = parsed.ok ? digestedBytes(parsed.manifest, row.bytes) : row.bytes;
+  const digest = `${algorithm}:${new Bun.CryptoHasher(algorithm).update(digested).digest("hex")}`;
+  if (digest !== row.digest) return ["its bytes have another digest"];
   if (!parsed.ok) return [`it cannot be read: ${parsed.problem}`];
   return needsOf(parsed.manifest).flatMap((content) => {
     const problem = problemOfContent(check, row, content);
@@ -61,7 +63,16 @@ function problemsOf(check: ManifestCheck, row: ManifestRow): readonly string[] {
 }
 
 function needsOf(manifest: Manifest): readonly Content[] {
-  return manifest.kind === "index" ? manifest.manifests : [manifest.config, ...manifest.layers];
+  switch (manifest.kind) {
+    case "index":
+      return manifest.manifests;
+    case "image":
+      return [manifest.config, ...manifest.layers];
+    case "schema1":
+      return manifest.fsLayers.map((digest) => ({ digest, size: null }));
+    default:
+      return manifest satisfies never;
+  }
 }
 
 interface ContentRow {
@@ -102,7 +113,7 @@ function problemOfContent(
   }
   if (row.absent) return null;
   const bytes = row.held ? row.blob : row.child;
-  if (bytes === size) return null;
+  if (bytes !== null && (size === null || bytes === size)) return null;
   if (bytes !== null) return `${wanted} has ${bytes} bytes; wanted ${size}`;
   return allowSparse ? null : `it needs ${wanted}, which is not there (allowed with --allow-sparse only)`;
 }

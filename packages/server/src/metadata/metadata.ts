@@ -158,8 +158,8 @@ export interface NewManifest {
   readonly annotations: Annotations | null;
   readonly platform: Platform | null;
   readonly subject: Digest | null;
-  /** Bytes of config and layers together. */
-  readonly contentSize: number;
+  /** Bytes of config and layers together, or null: as many as its blobs have. */
+  readonly contentSize: number | null;
   /** Config and layers. */
   readonly blobs: readonly ContentRef[];
   /** Entries of an index: manifests of the repository, or blobs (BuildKit's cache index points at layers). */
@@ -176,8 +176,8 @@ export interface NewTag {
 
 export interface ContentRef {
   readonly digest: Digest;
-  /** Bytes; must equal what is stored. */
-  readonly size: number;
+  /** Bytes; must equal what is stored. Null: the manifest does not say (schema 1). */
+  readonly size: number | null;
   /** Whether the manifest is refused when the repository does not have it. */
   readonly required: boolean;
 }

@@ -2,6 +2,7 @@ import type { Digest } from "@stowage/oci/digest";
 import { RegistryError } from "@stowage/oci/errors";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import { breathe } from "./breathe.ts";
+import { EMPTY_LAYER, EMPTY_LAYER_OBJECT } from "./empty-layer.ts";
 import type { BlobStore, StoredObject } from "../blobstore/blob-store.ts";
 import type { BlobRecord, Metadata } from "../metadata/metadata.ts";
 
@@ -24,23 +25,24 @@ export interface MountRequest {
   readonly mayPullEverything: boolean;
 }
 
-/** Time, as far as answers depend on it. */
-export interface BlobsClock {
+export interface BlobsOptions {
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number;
   readonly sleep: (ms: number) => Promise<void>;
+  /** Every repository has the empty layer of schema 1, whether somebody pushed it or not. */
+  readonly showsEmptyLayer: boolean;
 }
 
 /** Blobs as a repository shows them. */
 export class Blobs {
   readonly #metadata: Metadata;
   readonly #store: BlobStore;
-  readonly #clock: BlobsClock;
+  readonly #options: BlobsOptions;
 
-  constructor(metadata: Metadata, store: BlobStore, clock: BlobsClock) {
+  constructor(metadata: Metadata, store: BlobStore, options: BlobsOptions) {
     this.#metadata = metadata;
     this.#store = store;
-    this.#clock = clock;
+    this.#options = options;
   }
 
   /**
@@ -52,13 +54,14 @@ export class Blobs {
     repository: RepositoryName,
     digest: Digest,
     options: { readonly forPush: boolean },
-  ): Promise<BlobRecord> {
+  ): Promise<Pick<BlobRecord, "size">> {
     const { blobs } = this.#metadata;
     const found = options.forPush
       ? await blobs.findForPush(repository, digest)
       : await blobs.find(repository, digest);
-    if (found === null) throw new RegistryError("BLOB_UNKNOWN", { detail: { digest } });
-    return found;
+    if (found !== null) return found;
+    if (this.#isShown(digest)) return EMPTY_LAYER_OBJECT;
+    throw unknownBlob(digest);
   }
 
   /**
@@ -66,7 +69,9 @@ export class Blobs {
    * @throws RegistryError BLOB_UNKNOWN; Error when the bytes are missing or not as many as were stored
    */
   async open(repository: RepositoryName, digest: Digest): Promise<StoredObject> {
-    const record = await this.require(repository, digest, { forPush: false });
+    const record = await this.#metadata.blobs.find(repository, digest);
+    if (record === null && this.#isShown(digest)) return EMPTY_LAYER_OBJECT;
+    if (record === null) throw unknownBlob(digest);
     const object = await this.#store.open(record.storageKey);
     if (object?.size !== record.size) {
       throw new Error(`blob ${digest} has ${object?.size ?? "no"} bytes in the store; wanted ${record.size}`);
@@ -74,9 +79,13 @@ export class Blobs {
     return object;
   }
 
+  #isShown(digest: Digest): boolean {
+    return digest === EMPTY_LAYER && this.#options.showsEmptyLayer;
+  }
+
   /** Makes a blob of another repository readable through this one; null when that cannot be. */
   async mount(request: MountRequest): Promise<BlobRecord | null> {
-    const startedAt = this.#clock.monotonic();
+    const startedAt = this.#options.monotonic();
     const { blobs } = this.#metadata;
     const candidates =
       request.from === null
@@ -92,7 +101,7 @@ export class Blobs {
   }
 
   async #hideHowLong(startedAt: number): Promise<void> {
-    const { monotonic, sleep } = this.#clock;
+    const { monotonic, sleep } = this.#options;
     const took = monotonic() - startedAt;
     const until = startedAt + MOUNT_REFUSAL_STEP_MS * (Math.floor(took / MOUNT_REFUSAL_STEP_MS) + 1);
     await sleep(Math.max(0, Math.floor(until - monotonic()) - 1));
@@ -106,7 +115,7 @@ export class Blobs {
    */
   async delete(repository: RepositoryName, digest: Digest): Promise<void> {
     const result = await this.#metadata.blobs.unlink(repository, digest);
-    if (result === "absent") throw new RegistryError("BLOB_UNKNOWN", { detail: { digest } });
+    if (result === "absent") throw unknownBlob(digest);
     if (result === "in-use") {
       throw new RegistryError("BLOB_IN_USE", {
         message: `cannot delete blob ${digest}: a manifest of "${repository}" refers to it; delete the manifest first`,
@@ -114,4 +123,8 @@ export class Blobs {
       });
     }
   }
+}
+
+function unknownBlob(digest: Digest): RegistryError {
+  return new RegistryError("BLOB_UNKNOWN", { detail: { digest } });
 }

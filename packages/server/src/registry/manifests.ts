@@ -1,23 +1,20 @@
-import { type Descriptor, type Platform, readPlatform } from "@stowage/oci/descriptor";
+import { type Platform, readPlatform } from "@stowage/oci/descriptor";
 import { algorithmOf, type Digest } from "@stowage/oci/digest";
 import { RegistryError } from "@stowage/oci/errors";
-import { type Manifest, parseManifest } from "@stowage/oci/manifest";
-import { configHasPlatform, isNonDistributable } from "@stowage/oci/media-type";
+import { digestedBytes, type Manifest, parseManifest } from "@stowage/oci/manifest";
+import { configHasPlatform } from "@stowage/oci/media-type";
 import type { Reference } from "@stowage/oci/reference";
 import type { RepositoryName } from "@stowage/oci/repository-name";
 import { parseStrictJson } from "@stowage/oci/strict-json";
 import type { Tag } from "@stowage/oci/tag";
 import type { Identity } from "../auth/caller.ts";
 import type { BlobStore } from "../blobstore/blob-store.ts";
-import type {
-  ContentRef,
-  DeletePreview,
-  ManifestRecord,
-  Metadata,
-  NewManifest,
-  PutManifestResult,
-} from "../metadata/metadata.ts";
+import type { DeletePreview, ManifestRecord, Metadata, PutManifestResult } from "../metadata/metadata.ts";
+import { EMPTY_LAYER } from "./empty-layer.ts";
+import { contentOf } from "./manifest-content.ts";
+import type { Schema1Mode } from "./manifest-form.ts";
 import { digestOf } from "./running-digest.ts";
+import { requireAcceptable } from "./schema1.ts";
 
 export type { ManifestRecord };
 
@@ -30,6 +27,7 @@ const MISSING_SHOWN_MAX = 100;
 export interface ManifestRules {
   /** Accept manifests whose content is not in the registry (sparse indexes and images). */
   readonly allowSparse: boolean;
+  readonly schema1: Schema1Mode;
 }
 
 /** Says which tags are set once and never moved or deleted. */
@@ -43,6 +41,8 @@ export interface ManifestsOptions {
   readonly rules: ManifestRules;
   /** The policy in force. */
   readonly policy: () => Promise<TagPolicy>;
+  /** Gives the repository the empty layer, should it not have it. */
+  readonly keepEmptyLayer: (caller: Identity, repository: RepositoryName) => Promise<void>;
 }
 
 export interface PutManifest {
@@ -75,12 +75,14 @@ export class Manifests {
   readonly #store: BlobStore;
   readonly #rules: ManifestRules;
   readonly #policy: () => Promise<TagPolicy>;
+  readonly #keepEmptyLayer: ManifestsOptions["keepEmptyLayer"];
 
-  constructor({ metadata, store, rules, policy }: ManifestsOptions) {
+  constructor({ metadata, store, rules, policy, keepEmptyLayer }: ManifestsOptions) {
     this.#metadata = metadata;
     this.#store = store;
     this.#rules = rules;
     this.#policy = policy;
+    this.#keepEmptyLayer = keepEmptyLayer;
   }
 
   /**
@@ -102,23 +104,32 @@ export class Manifests {
 
   /**
    * Stores a manifest with its tags, or nothing.
-   * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID, TAG_IMMUTABLE
+   * @throws RegistryError MANIFEST_INVALID, MANIFEST_UNVERIFIED, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID, TAG_IMMUTABLE
    */
   async put(request: PutManifest): Promise<StoredManifest> {
     const { reference, bytes } = request;
     const algorithm = reference.kind === "digest" ? algorithmOf(reference.digest) : "sha256";
-    const digest = digestOf(bytes, algorithm);
+    const parsed = parseManifest(bytes, request.contentType);
+    const digest = digestOf(parsed.ok ? digestedBytes(parsed.manifest, bytes) : bytes, algorithm);
     if (reference.kind === "digest" && reference.digest !== digest) {
       throw new RegistryError("DIGEST_INVALID", {
         message: `digest of the pushed manifest is ${digest}; wanted ${reference.digest}`,
         detail: { digest: reference.digest },
       });
     }
-    const parsed = parseManifest(bytes, request.contentType);
-    if (!parsed.ok)
-      throw new RegistryError("MANIFEST_INVALID", { message: `manifest invalid: ${parsed.problem}` });
+    if (!parsed.ok) {
+      const what = parsed.code === "MANIFEST_UNVERIFIED" ? "unverified" : "invalid";
+      throw new RegistryError(parsed.code, { message: `manifest ${what}: ${parsed.problem}` });
+    }
     const { manifest } = parsed;
     const tags = reference.kind === "tag" ? [reference.tag, ...request.tags] : request.tags;
+    const { repository, caller } = request;
+    const { schema1: mode } = this.#rules;
+    if (manifest.kind === "schema1") await requireAcceptable(manifest, { mode, repository, tags });
+    const content = contentOf(manifest, this.#rules);
+    // HEAD promised to the pusher that the empty layer is here.
+    const hasEmptyLayer = content.blobs.some((blob) => blob.digest === EMPTY_LAYER);
+    if (hasEmptyLayer && mode !== "off") await this.#keepEmptyLayer(caller, repository);
     const policy = await this.#policy();
     const result = await this.#metadata.manifests.put({
       repository: request.repository,
@@ -129,7 +140,7 @@ export class Manifests {
       annotations: manifest.annotations,
       platform: await this.#platformOf(request.repository, manifest),
       subject: manifest.subject,
-      ...this.#contentOf(manifest),
+      ...content,
       tags: tags.map((tag) => ({ tag, immutable: policy.isImmutable(request.repository, tag) })),
       pushedBy: request.caller.name,
     });
@@ -187,26 +198,9 @@ export class Manifests {
     return preview;
   }
 
-  /** What the manifest needs in its repository, and how many bytes its content has. */
-  #contentOf(manifest: Manifest): Pick<NewManifest, "blobs" | "children" | "contentSize"> {
-    const required = !this.#rules.allowSparse;
-    if (manifest.kind === "index") {
-      return {
-        blobs: [],
-        children: manifest.manifests.map((child) => toRef(child, required)),
-        contentSize: 0,
-      };
-    }
-    const content = [manifest.config, ...manifest.layers];
-    return {
-      blobs: content.map((blob) => toRef(blob, required && !isNonDistributable(blob.mediaType))),
-      children: [],
-      contentSize: content.reduce((sum, blob) => sum + blob.size, 0),
-    };
-  }
-
   /** Platform of an image, from its config; only shown, so a config that does not say it is no error. */
   async #platformOf(repository: RepositoryName, manifest: Manifest): Promise<Platform | null> {
+    if (manifest.kind === "schema1") return manifest.platform;
     if (manifest.kind !== "image" || !configHasPlatform(manifest.config.mediaType)) return null;
     const record = await this.#metadata.blobs.find(repository, manifest.config.digest);
     if (record === null || record.size > CONFIG_BYTES_MAX) return null;
@@ -216,10 +210,6 @@ export class Manifests {
     const json = parseStrictJson(config);
     return json.ok ? readPlatform(json.value) : null;
   }
-}
-
-function toRef(descriptor: Descriptor, required: boolean): ContentRef {
-  return { digest: descriptor.digest, size: descriptor.size, required };
 }
 
 function requireStored(result: PutManifestResult, repository: RepositoryName): void {

@@ -7,7 +7,9 @@ import { Audit, type AuditLog } from "./audit.ts";
 import { Blobs } from "./blobs.ts";
 import { Collector, type CollectorRules } from "./collect-garbage.ts";
 import { Deletions } from "./deletions.ts";
+import { keepEmptyLayer } from "./empty-layer.ts";
 import { Inventory } from "./inventory.ts";
+import { ManifestForms } from "./manifest-forms.ts";
 import { type ManifestRules, Manifests, type TagPolicy } from "./manifests.ts";
 import type { Page } from "./page.ts";
 import { Pulls } from "./pulls.ts";
@@ -24,6 +26,7 @@ export interface Registry {
   readonly blobs: Blobs;
   readonly uploads: Uploads;
   readonly manifests: Manifests;
+  readonly manifestForms: ManifestForms;
   readonly collector: Collector;
   readonly scrubber: Scrubber;
   readonly retention: Retention;
@@ -64,10 +67,24 @@ export function createRegistry(options: RegistryOptions): Registry {
   const pulls = new Pulls(metadata, now);
   const retention = new Retention({ metadata, collector, pulls, monotonic });
   const policy = async () => (await retention.policies()) ?? NO_POLICY;
+  const mode = rules.manifests.schema1;
+  const blobs = new Blobs(metadata, store, {
+    monotonic,
+    sleep: Bun.sleep,
+    showsEmptyLayer: mode !== "off",
+  });
+  const uploads = new Uploads(metadata, store, now);
   return {
-    blobs: new Blobs(metadata, store, { monotonic, sleep: Bun.sleep }),
-    uploads: new Uploads(metadata, store, now),
-    manifests: new Manifests({ metadata, store, rules: rules.manifests, policy }),
+    blobs,
+    uploads,
+    manifests: new Manifests({
+      metadata,
+      store,
+      rules: rules.manifests,
+      policy,
+      keepEmptyLayer: (caller, repository) => keepEmptyLayer({ metadata, uploads }, caller, repository),
+    }),
+    manifestForms: new ManifestForms({ metadata, store, mode, now }),
     collector,
     retention,
     pulls,

@@ -1,28 +1,32 @@
 import { RegistryError } from "@stowage/oci/errors";
 import { MANIFEST_BYTES_MAX } from "@stowage/oci/manifest";
-import { parseMediaType } from "@stowage/oci/media-type";
+import { isSchema1Type, parseMediaType } from "@stowage/oci/media-type";
 import { quote, type Reference, requireReference, requireTag } from "@stowage/oci/reference";
 import { parseTag } from "@stowage/oci/tag";
 import type { ManifestRecord } from "../../registry/manifests.ts";
+import type { ShownManifest } from "../../registry/manifest-forms.ts";
 import { readBody } from "../body.ts";
 import { etagOf, isNotModified } from "../conditional.ts";
 import type { RepositoryExchange } from "../exchange.ts";
+import { readAccept } from "./accept.ts";
 
 /** Most `?tag=` of one push. */
 const TAGS_PER_PUSH_MAX = 100;
 
 /**
- * `GET /v2/<name>/manifests/<reference>`: the bytes as they were pushed, with their own media type whatever
- * Accept says; schema 1 conversion would be decided here.
+ * `GET /v2/<name>/manifests/<reference>`: the bytes as they were pushed, with their own media type. What a
+ * tag points at may be shown in another form to clients of before there were OCI and schema 2 (`--schema1`); a digest
+ * never is.
  */
 export async function getManifest(exchange: RepositoryExchange): Promise<Response> {
   const reference = requireKnownReference(exchange.target);
   const { registry, repository } = exchange;
   const manifest = await registry.manifests.require(repository, reference, { forPush: false });
   registry.pulls.pulled(repository, reference, manifest.digest);
-  const headers = manifestHeaders(manifest, reference);
-  if (isNotModified(exchange.request, manifest.digest)) return new Response(null, { status: 304, headers });
-  return new Response(manifest.bytes, { headers });
+  const shown = await show(exchange, reference, manifest);
+  const headers = manifestHeaders(exchange, reference, { stored: manifest, shown });
+  if (isNotModified(exchange.request, shown.digest)) return new Response(null, { status: 304, headers });
+  return new Response(shown.bytes, { headers });
 }
 
 /** A question of pushers too (containerd): a positive answer is a lease. */
@@ -32,7 +36,8 @@ export async function headManifest(exchange: RepositoryExchange): Promise<Respon
   const forPush = authorize({ caller, action: "push", repository });
   const manifest = await registry.manifests.require(repository, reference, { forPush });
   registry.pulls.resolved(repository, reference);
-  return new Response(null, { headers: manifestHeaders(manifest, reference) });
+  const shown = await show(exchange, reference, manifest);
+  return new Response(null, { headers: manifestHeaders(exchange, reference, { stored: manifest, shown }) });
 }
 
 /**
@@ -88,13 +93,37 @@ function requireContentType(request: Request): string | null {
   throw new RegistryError("MANIFEST_INVALID", { message: `invalid Content-Type ${quote(header)}` });
 }
 
-function manifestHeaders(manifest: ManifestRecord, reference: Reference): Record<string, string> {
+async function show(
+  { registry, repository, request }: RepositoryExchange,
+  reference: Reference,
+  stored: ManifestRecord,
+): Promise<ShownManifest> {
+  const { manifestForms } = registry;
+  if (reference.kind === "digest" || !manifestForms.isNegotiable(stored)) return stored;
+  const accepted = readAccept(request.headers.get("Accept"));
+  return await manifestForms.show(repository, reference.tag, stored, accepted);
+}
+
+interface Answered {
+  readonly stored: ManifestRecord;
+  readonly shown: ShownManifest;
+}
+
+function manifestHeaders(
+  { registry }: RepositoryExchange,
+  reference: Reference,
+  { stored, shown }: Answered,
+): Record<string, string> {
+  const isNegotiable = reference.kind === "tag" && registry.manifestForms.isNegotiable(stored);
+  const etag = etagOf(shown.digest);
   return {
     // A tag can move at any time, a digest cannot.
     "Cache-Control": reference.kind === "digest" ? "max-age=31536000, immutable" : "no-cache",
-    "Content-Length": String(manifest.bytes.byteLength),
-    "Content-Type": manifest.mediaType,
-    "Docker-Content-Digest": manifest.digest,
-    ETag: etagOf(manifest.digest),
+    "Content-Length": String(shown.bytes.byteLength),
+    "Content-Type": shown.mediaType,
+    "Docker-Content-Digest": shown.digest,
+    // The digest of schema 1 does not cover its signatures (RFC 9110 section 8.8.1: a weak validator).
+    ETag: isSchema1Type(shown.mediaType) ? `W/${etag}` : etag,
+    ...(isNegotiable ? { Vary: "Accept" } : {}),
   };
 }

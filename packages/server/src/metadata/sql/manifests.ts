@@ -31,7 +31,7 @@ export function* putManifest(manifest: NewManifest): Unit<PutManifestResult> {
 /** Manifest, edges and tags of a repository, which is made by them if need be. */
 function* insertContent(manifest: NewManifest, content: PresentContent): Unit<void> {
   const id = yield* requireRepository(manifest.repository);
-  yield* insertManifest(id, manifest);
+  yield* insertManifest(id, manifest, content.blobBytes);
   const edges = { repository: id, manifest: manifest.digest };
   yield* insertEdges("manifest_blobs", "blob_digest", { ...edges, to: content.blobs });
   yield* insertEdges("manifest_absent_blobs", "blob_digest", { ...edges, to: content.absent });
@@ -79,6 +79,8 @@ interface PresentContent {
   readonly blobs: readonly Digest[];
   readonly children: readonly Digest[];
   readonly absent: readonly Digest[];
+  /** Bytes of the blobs that are there. */
+  readonly blobBytes: number;
 }
 
 function* checkContent(
@@ -89,21 +91,29 @@ function* checkContent(
   const children: Digest[] = [];
   const absent: Digest[] = [];
   const missing: Digest[] = [];
+  let blobBytes = 0;
   const blobSizes = yield* sizesOf(BLOB_SIZES, repository, [...manifest.blobs, ...manifest.children]);
   const manifestSizes = yield* sizesOf(MANIFEST_SIZES, repository, manifest.children);
   for (const { digest, size, required } of manifest.blobs) {
     const stored = blobSizes.get(digest);
-    if (stored !== undefined && stored !== size) return { kind: "size-differs", digest, stored };
+    if (isOtherSize(stored, size)) return { kind: "size-differs", digest, stored };
+    blobBytes += stored ?? 0;
     if (stored !== undefined) blobs.push(digest);
     else (required ? missing : absent).push(digest);
   }
   for (const { digest, size, required } of manifest.children) {
     const stored = manifestSizes.get(digest) ?? blobSizes.get(digest);
-    if (stored !== undefined && stored !== size) return { kind: "size-differs", digest, stored };
+    if (isOtherSize(stored, size)) return { kind: "size-differs", digest, stored };
     if (stored === undefined && required) missing.push(digest);
     else (stored !== undefined && !manifestSizes.has(digest) ? blobs : children).push(digest);
   }
-  return missing.length > 0 ? { kind: "unknown", missing } : { kind: "present", blobs, children, absent };
+  return missing.length > 0
+    ? { kind: "unknown", missing }
+    : { kind: "present", blobs, children, absent, blobBytes };
+}
+
+function isOtherSize(stored: number | undefined, wanted: number | null): stored is number {
+  return stored !== undefined && wanted !== null && stored !== wanted;
 }
 
 const BLOB_SIZES = `SELECT b.digest, b.size FROM repository_blobs rb JOIN blobs b ON b.digest = rb.digest
@@ -129,7 +139,7 @@ function* sizesOf(
   return sizes;
 }
 
-function* insertManifest(repository: number, manifest: NewManifest): Unit<void> {
+function* insertManifest(repository: number, manifest: NewManifest, blobBytes: number): Unit<void> {
   const { platform } = manifest;
   const at = yield* now();
   // The same bytes again may come with another Content-Type when the body has no mediaType: the last one counts.
@@ -150,7 +160,7 @@ function* insertManifest(repository: number, manifest: NewManifest): Unit<void> 
     platform?.architecture ?? null,
     platform?.variant ?? null,
     manifest.bytes.byteLength,
-    manifest.contentSize,
+    manifest.contentSize ?? blobBytes,
     at,
     manifest.pushedBy,
     manifest.bytes,

@@ -1,0 +1,163 @@
+import { type Digest, digestFromHex } from "@stowage/oci/digest";
+import { RegistryError } from "@stowage/oci/errors";
+import { type JsonSigner, signJson } from "@stowage/oci/json-signature";
+import { type ImageManifest, type Manifest, parseManifest } from "@stowage/oci/manifest";
+import { manifestKind, MEDIA_TYPE } from "@stowage/oci/media-type";
+import type { RepositoryName } from "@stowage/oci/repository-name";
+import type { Tag } from "@stowage/oci/tag";
+import type { BlobStore } from "../blobstore/blob-store.ts";
+import type { ManifestRecord, Metadata } from "../metadata/metadata.ts";
+import { type Accepted, chooseForm, type Schema1Mode } from "./manifest-form.ts";
+import { createSchema1Signer } from "./schema1.ts";
+import { NoSchema1Form, toSchema1 } from "./to-schema1.ts";
+
+/** Largest config that is read to convert an image, in bytes; real ones have a few kilobytes. */
+const CONFIG_BYTES_MAX = 1024 * 1024;
+
+/** Converted manifests that are remembered, and their bytes together. */
+const CONVERTED_MAX = 1_000;
+const CONVERTED_BYTES_MAX = 8 * 1024 * 1024;
+
+/** The platform of clients that do not say theirs. */
+const DEFAULT_OS = "linux";
+const DEFAULT_ARCHITECTURE = "amd64";
+
+/** A manifest as it is sent. */
+export type ShownManifest = Pick<ManifestRecord, "digest" | "mediaType" | "bytes">;
+
+export interface ManifestFormsOptions {
+  readonly metadata: Metadata;
+  readonly store: BlobStore;
+  readonly mode: Schema1Mode;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** Shows what a tag points at to clients of every age (content negotiation). */
+export class ManifestForms {
+  readonly mode: Schema1Mode;
+  readonly #metadata: Metadata;
+  readonly #store: BlobStore;
+  readonly #now: () => number;
+  /** The oldest first. An image under a tag always gives the same, so nothing is ever wrong. */
+  readonly #converted = new Map<string, ShownManifest>();
+  #convertedBytes = 0;
+  #signer: Promise<JsonSigner> | null = null;
+
+  constructor({ metadata, store, mode, now }: ManifestFormsOptions) {
+    this.mode = mode;
+    this.#metadata = metadata;
+    this.#store = store;
+    this.#now = now;
+  }
+
+  /** Whether what the tag is answered with depends on the client. */
+  isNegotiable(stored: ManifestRecord): boolean {
+    return this.mode !== "off" && manifestKind(stored.mediaType) !== null;
+  }
+
+  /**
+   * What the client is shown that asks for a tag, which points at `stored`.
+   * @throws RegistryError MANIFEST_UNKNOWN without an image for linux/amd64, MANIFEST_INVALID when the image cannot be
+   * shown as schema 1
+   */
+  async show(
+    repository: RepositoryName,
+    tag: Tag,
+    stored: ManifestRecord,
+    accepted: Accepted,
+  ): Promise<ShownManifest> {
+    const kind = manifestKind(stored.mediaType);
+    const form = kind === null ? "stored" : chooseForm(this.mode, kind, accepted);
+    if (form === "stored") return stored;
+    const image = kind === "index" ? await this.#defaultImage(repository, stored) : stored;
+    return form === "image" ? image : await this.#schema1(repository, tag, image);
+  }
+
+  async #defaultImage(repository: RepositoryName, index: ManifestRecord): Promise<ManifestRecord> {
+    const manifest = requireParsed(index);
+    const entries = manifest.kind === "index" ? manifest.manifests : [];
+    const entry = entries.find(
+      ({ mediaType, platform }) =>
+        manifestKind(mediaType) === "image" &&
+        platform?.os === DEFAULT_OS &&
+        platform.architecture === DEFAULT_ARCHITECTURE,
+    );
+    const found =
+      entry === undefined
+        ? null
+        : await this.#metadata.manifests.find(repository, { kind: "digest", digest: entry.digest });
+    if (found !== null) return found;
+    throw new RegistryError("MANIFEST_UNKNOWN", {
+      message: `index ${index.digest} has no image for ${DEFAULT_OS}/${DEFAULT_ARCHITECTURE}; ask for it with Accept: ${index.mediaType}`,
+      detail: { digest: index.digest },
+    });
+  }
+
+  async #schema1(repository: RepositoryName, tag: Tag, image: ManifestRecord): Promise<ShownManifest> {
+    const key = `${repository}:${tag}@${image.digest}`;
+    const known = this.#converted.get(key);
+    if (known !== undefined) return known;
+    const converted = await this.#convert(repository, tag, image);
+    this.#remember(key, converted);
+    return converted;
+  }
+
+  async #convert(repository: RepositoryName, tag: Tag, image: ManifestRecord): Promise<ShownManifest> {
+    try {
+      const manifest = requireParsed(image);
+      if (manifest.kind !== "image") throw new NoSchema1Form("it is not an image");
+      const config = await this.#readConfig(repository, manifest);
+      const payload = toSchema1({ repository, tag, manifest, config });
+      this.#signer ??= createSchema1Signer();
+      const time = new Date(this.#now()).toISOString().replace(/\.\d+/, "");
+      return {
+        digest: sha256(payload),
+        mediaType: MEDIA_TYPE.dockerSchema1Signed,
+        bytes: await signJson(payload, await this.#signer, time),
+      };
+    } catch (error) {
+      if (!(error instanceof NoSchema1Form)) throw error;
+      throw new RegistryError("MANIFEST_INVALID", {
+        message: `image ${image.digest} cannot be shown as schema 1: ${error.message}; ask for it with Accept: ${image.mediaType}`,
+        detail: { digest: image.digest },
+      });
+    }
+  }
+
+  async #readConfig(repository: RepositoryName, { config }: ImageManifest): Promise<Uint8Array> {
+    const record = await this.#metadata.blobs.find(repository, config.digest);
+    if (record === null) throw new NoSchema1Form("its config is not in the registry");
+    if (record.size > CONFIG_BYTES_MAX) {
+      throw new NoSchema1Form(`its config has more than ${CONFIG_BYTES_MAX} bytes`);
+    }
+    const object = await this.#store.open(record.storageKey);
+    if (object === null) throw new Error(`blob ${config.digest} is missing in the store`);
+    return await new Response(object.body()).bytes();
+  }
+
+  #remember(key: string, converted: ShownManifest): void {
+    const size = converted.bytes.byteLength;
+    if (size > CONVERTED_BYTES_MAX || this.#converted.has(key)) return;
+    this.#converted.set(key, converted);
+    this.#convertedBytes += size;
+    for (const [oldest, { bytes }] of this.#converted) {
+      if (this.#converted.size <= CONVERTED_MAX && this.#convertedBytes <= CONVERTED_BYTES_MAX) break;
+      this.#converted.delete(oldest);
+      this.#convertedBytes -= bytes.byteLength;
+    }
+  }
+}
+
+/** What was stored was parsed before. */
+function requireParsed({ digest, mediaType, bytes }: ManifestRecord): Manifest {
+  const parsed = parseManifest(bytes, mediaType);
+  if (!parsed.ok) throw new Error(`stored manifest ${digest} cannot be read: ${parsed.problem}`);
+  return parsed.manifest;
+}
+
+function sha256(text: string): Digest {
+  const digest = digestFromHex("sha256", new Bun.CryptoHasher("sha256").update(text).digest("hex"));
+  if (digest === null) throw new Error("the hasher gave no digest");
+  return digest;
+}
