@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { parseRepositoryName, type RepositoryName } from "@stowage/oci/repository-name";
 import { blobOf, digestOf, imageOf } from "../support/content.ts";
 import {
   ecKey,
@@ -283,8 +284,13 @@ test("the empty layer need not be pushed, and is the repository's own from then 
   const oci = imageOf([{ ...empty, bytes: new Uint8Array(32) }]);
   await app.pushBlob("t/oci", oci.config);
   expect((await app.pushManifest("t/oci", "v1", oci)).status).toBe(201);
-  for (const repository of ["t/r", "t/oci"]) {
-    const linked = await app.metadata.blobs.find(repository as never, empty.digest);
-    expect(linked?.size).toBe(32);
+  for (const repository of ["t/r", "t/oci"].map(requireName)) {
+    expect((await app.metadata.blobs.find(repository, empty.digest))?.size).toBe(32);
   }
 });
+
+function requireName(text: string): RepositoryName {
+  const name = parseRepositoryName(text);
+  if (name === null) throw new Error(`${text} is no name`);
+  return name;
+}
