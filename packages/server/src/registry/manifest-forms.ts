@@ -7,7 +7,7 @@ import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Tag } from "@stowage/oci/tag";
 import type { BlobStore } from "../blobstore/blob-store.ts";
 import type { ManifestRecord, Metadata } from "../metadata/metadata.ts";
-import { type Accepted, chooseForm, type Schema1Mode } from "./manifest-form.ts";
+import { type Accepted, chooseForm, type ManifestForm, type Schema1Mode } from "./manifest-form.ts";
 import { createSchema1Signer } from "./schema1.ts";
 import { NoSchema1Form, toSchema1 } from "./to-schema1.ts";
 
@@ -56,8 +56,14 @@ export class ManifestForms {
     return this.mode !== "off" && manifestKind(stored.mediaType) !== null;
   }
 
+  /** The form for a client that asks for a tag which points at `stored`. */
+  choose(stored: ManifestRecord, accepted: Accepted): ManifestForm {
+    const kind = manifestKind(stored.mediaType);
+    return kind === null ? "stored" : chooseForm(this.mode, kind, accepted);
+  }
+
   /**
-   * What the client is shown that asks for a tag, which points at `stored`.
+   * What the tag that points at `stored` is in that form.
    * @throws RegistryError MANIFEST_UNKNOWN without an image for linux/amd64, MANIFEST_INVALID when the image cannot be
    * shown as schema 1
    */
@@ -65,12 +71,11 @@ export class ManifestForms {
     repository: RepositoryName,
     tag: Tag,
     stored: ManifestRecord,
-    accepted: Accepted,
+    form: ManifestForm,
   ): Promise<ShownManifest> {
-    const kind = manifestKind(stored.mediaType);
-    const form = kind === null ? "stored" : chooseForm(this.mode, kind, accepted);
     if (form === "stored") return stored;
-    const image = kind === "index" ? await this.#defaultImage(repository, stored) : stored;
+    const image =
+      manifestKind(stored.mediaType) === "index" ? await this.#defaultImage(repository, stored) : stored;
     return form === "image" ? image : await this.#schema1(repository, tag, image);
   }
 

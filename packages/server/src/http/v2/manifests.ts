@@ -24,9 +24,10 @@ export async function getManifest(exchange: RepositoryExchange): Promise<Respons
   const manifest = await registry.manifests.require(repository, reference, { forPush: false });
   registry.pulls.pulled(repository, reference, manifest.digest);
   const shown = await show(exchange, reference, manifest);
-  const headers = manifestHeaders(exchange, reference, { stored: manifest, shown });
-  if (isNotModified(exchange.request, shown.digest)) return new Response(null, { status: 304, headers });
-  return new Response(shown.bytes, { headers });
+  const headers = manifestHeaders(shown, reference);
+  const { digest, bytes } = shown.manifest;
+  if (isNotModified(exchange.request, digest)) return new Response(null, { status: 304, headers });
+  return new Response(bytes, { headers });
 }
 
 /** A question of pushers too (containerd): a positive answer is a lease. */
@@ -37,7 +38,7 @@ export async function headManifest(exchange: RepositoryExchange): Promise<Respon
   const manifest = await registry.manifests.require(repository, reference, { forPush });
   registry.pulls.resolved(repository, reference);
   const shown = await show(exchange, reference, manifest);
-  return new Response(null, { headers: manifestHeaders(exchange, reference, { stored: manifest, shown }) });
+  return new Response(null, { headers: manifestHeaders(shown, reference) });
 }
 
 /**
@@ -93,37 +94,40 @@ function requireContentType(request: Request): string | null {
   throw new RegistryError("MANIFEST_INVALID", { message: `invalid Content-Type ${quote(header)}` });
 }
 
-async function show(
+/** A manifest on its way to the client. */
+interface Shown {
+  readonly manifest: ShownManifest;
+  /** Another client might be shown something else. */
+  readonly isNegotiable: boolean;
+}
+
+/** A promise only where something has to be done: most answers are what is stored. */
+function show(
   { registry, repository, request }: RepositoryExchange,
   reference: Reference,
   stored: ManifestRecord,
-): Promise<ShownManifest> {
+): Shown | Promise<Shown> {
   const { manifestForms } = registry;
-  if (reference.kind === "digest" || !manifestForms.isNegotiable(stored)) return stored;
-  const accepted = readAccept(request.headers.get("Accept"));
-  return await manifestForms.show(repository, reference.tag, stored, accepted);
+  if (reference.kind === "digest" || !manifestForms.isNegotiable(stored)) {
+    return { manifest: stored, isNegotiable: false };
+  }
+  const form = manifestForms.choose(stored, readAccept(request.headers.get("Accept")));
+  if (form === "stored") return { manifest: stored, isNegotiable: true };
+  const shown = manifestForms.show(repository, reference.tag, stored, form);
+  return shown.then((manifest) => ({ manifest, isNegotiable: true }));
 }
 
-interface Answered {
-  readonly stored: ManifestRecord;
-  readonly shown: ShownManifest;
-}
-
-function manifestHeaders(
-  { registry }: RepositoryExchange,
-  reference: Reference,
-  { stored, shown }: Answered,
-): Record<string, string> {
-  const isNegotiable = reference.kind === "tag" && registry.manifestForms.isNegotiable(stored);
-  const etag = etagOf(shown.digest);
-  return {
+function manifestHeaders({ manifest, isNegotiable }: Shown, reference: Reference): Record<string, string> {
+  const etag = etagOf(manifest.digest);
+  const headers: Record<string, string> = {
     // A tag can move at any time, a digest cannot.
     "Cache-Control": reference.kind === "digest" ? "max-age=31536000, immutable" : "no-cache",
-    "Content-Length": String(shown.bytes.byteLength),
-    "Content-Type": shown.mediaType,
-    "Docker-Content-Digest": shown.digest,
+    "Content-Length": String(manifest.bytes.byteLength),
+    "Content-Type": manifest.mediaType,
+    "Docker-Content-Digest": manifest.digest,
     // The digest of schema 1 does not cover its signatures (RFC 9110 section 8.8.1: a weak validator).
-    ETag: isSchema1Type(shown.mediaType) ? `W/${etag}` : etag,
-    ...(isNegotiable ? { Vary: "Accept" } : {}),
+    ETag: isSchema1Type(manifest.mediaType) ? `W/${etag}` : etag,
   };
+  if (isNegotiable) headers.Vary = "Accept";
+  return headers;
 }
