@@ -4,13 +4,18 @@ import { join } from "node:path";
 import { blobOf, digestOf } from "../support/content.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { openSchema1, PRETTY_JWS } from "../support/schema1.ts";
-import { program, suite } from "../support/suite.ts";
+import { program, root, suite } from "../support/suite.ts";
 import { type Content, describe, layeredImage, OCI_MANIFEST, writeLayout } from "./images.ts";
+import { ContainerStorage } from "./container-storage.ts";
+import { Dockerd } from "./dockerd.ts";
 import { DistributionRegistry } from "./distribution-registry.ts";
 import { run, temporaryFolder } from "./support.ts";
 
 const skopeo = program("skopeo");
 const distribution = program("docker-registry");
+const docker = program("docker");
+const dockerd = program("dockerd");
+const podman = program("podman");
 const TEST_MS_MAX = 60_000;
 
 suite("schema 1 with skopeo", [skopeo], () => {
@@ -56,6 +61,39 @@ suite("schema 1 with skopeo", [skopeo], () => {
       await copy(there, `docker://${registry.host}/schema1/oci:again`);
       await copy("--format", "oci", there, `oci:${folder.path}/back:v1`);
       await requireLayers(join(folder.path, "back", "blobs", "sha256"), image);
+    },
+    TEST_MS_MAX,
+  );
+});
+
+suite("schema 1 with docker and podman", [skopeo, docker, dockerd, podman, root()], () => {
+  test(
+    "both pull what was pushed as schema 1, and what the registry converted",
+    async () => {
+      await using registry = await RegistryProcess.start({ args: ["--schema1", "table"] });
+      await using folder = await temporaryFolder();
+      await using engine = await Dockerd.start({ docker: docker.path, dockerd: dockerd.path });
+      await using storage = await ContainerStorage.create();
+      const image = withHistory(5);
+      await writeLayout(join(folder.path, "in"), image, "v1");
+      const name = `${registry.host}/schema1/pulled`;
+      await copy("--format", "v2s1", `oci:${folder.path}/in:v1`, `docker://${name}:pushed`);
+      await copy("--format", "oci", `oci:${folder.path}/in:v1`, `docker://${name}:converted`);
+      // Both would ask for the image as it is; pushed again it is nothing but schema 1.
+      const path = `${registry.url}/v2/schema1/pulled/manifests/converted`;
+      const body = await (await fetch(path)).bytes();
+      const headers = { "Content-Type": PRETTY_JWS };
+      expect((await fetch(path, { method: "PUT", headers, body })).status).toBe(201);
+      for (const tag of ["pushed", "converted"]) {
+        await engine.docker("pull", `${name}:${tag}`);
+        const [inspected] = JSON.parse((await engine.docker("inspect", `${name}:${tag}`)).stdout);
+        expect(inspected.RootFS.Layers).toEqual(image.diffIds);
+        expect(inspected.Config.Env).toEqual(["A=1"]);
+        await storage.podman("pull", "--tls-verify=false", `${name}:${tag}`);
+        const [pulled] = JSON.parse(await storage.podman("inspect", `${name}:${tag}`));
+        // podman 4 does not say which layers an image of schema 1 has.
+        expect([pulled.RootFS.Layers.length, pulled.Config.Env]).toEqual([image.diffIds.length, ["A=1"]]);
+      }
     },
     TEST_MS_MAX,
   );
@@ -122,8 +160,13 @@ async function copy(...args: readonly string[]): Promise<void> {
   await run([...SKOPEO, "copy", "--src-tls-verify=false", "--dest-tls-verify=false", ...args]);
 }
 
+interface ImageWithHistory extends Content {
+  readonly layers: readonly { readonly digest: string }[];
+  readonly diffIds: readonly string[];
+}
+
 /** An image of two layers with a step between them that changed no file, and text that Go escapes. */
-function withHistory(seed: number): Content & { readonly layers: readonly { readonly digest: string }[] } {
+function withHistory(seed: number): ImageWithHistory {
   const plain = layeredImage({ architecture: "amd64", layerCount: 2, seed });
   const created = "2024-01-02T03:04:05.120Z";
   const config = blobOf(
@@ -149,8 +192,13 @@ function withHistory(seed: number): Content & { readonly layers: readonly { read
       layers: plain.layers.map((layer) => describe(gzip, layer)),
     }),
   );
-  const { layers } = plain;
-  return { descriptor: describe(OCI_MANIFEST, manifest), blobs: [manifest, config, ...layers], layers };
+  const { layers, diffIds } = plain;
+  return {
+    descriptor: describe(OCI_MANIFEST, manifest),
+    blobs: [manifest, config, ...layers],
+    layers,
+    diffIds,
+  };
 }
 
 async function requireLayers(
