@@ -371,6 +371,15 @@ describe("what has no schema 1 form is MANIFEST_INVALID with the type to ask for
     await using app = new TestApp({ schema1: "table", allowSparse: true });
     await app.pushManifest("t/r", "v1", SINGLE);
     expect(await errorCode(await get(app, "v1", null))).toBe("MANIFEST_INVALID");
+    await app.pushBlob("t/r", SINGLE.config);
+    expect((await get(app, "v1", null)).headers.get("Content-Type")).toBe(PRETTY_JWS);
+  });
+
+  test("asked again and again, the answer stays the same", async () => {
+    await using app = new TestApp({ schema1: "table" });
+    await app.pushImage("t/r", "v1", image({ config: "{" }));
+    const answers = await Promise.all([1, 2, 3].map(async () => await (await get(app, "v1", null)).text()));
+    expect(new Set(answers).size).toBe(1);
   });
 });
 

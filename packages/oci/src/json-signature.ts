@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, ManifestProblem } from "./descriptor.ts";
-import { decodeBase64url, encodeBase64url } from "./base64url.ts";
+import { base64urlBytes, decodeBase64url, encodeBase64url } from "./base64url.ts";
 import { importVerificationKey, type PublicEcJwk } from "./signature-key.ts";
 import { parseStrictJson } from "./strict-json.ts";
 
@@ -54,12 +54,12 @@ export function readSignedJson(bytes: Uint8Array, value: JsonObject): SignedJson
 
 /** What cannot be verified, as a text; null when every signature is right. */
 export async function findUnverified({ payload, signatures }: SignedJson): Promise<string | null> {
-  const text = encodeBase64url(payload);
+  const encoded = base64urlBytes(payload);
   for (const [at, signature] of signatures.entries()) {
     const where = `signatures[${at}]`;
     const key = await importVerificationKey(signature.jwk, signature.alg);
     if (typeof key === "string") return `${where} ${key}`;
-    const signed = new TextEncoder().encode(`${signature.protectedText}.${text}`);
+    const signed = signedBytes(signature.protectedText, encoded);
     const isRight = await crypto.subtle.verify(key.algorithm, key.key, signature.bytes, signed);
     if (!isRight) return `${where} is wrong`;
   }
@@ -91,7 +91,7 @@ export async function signJson(
     time,
   };
   const protectedText = encodeBase64url(encoder.encode(JSON.stringify(header)));
-  const signature = await signer.sign(encoder.encode(`${protectedText}.${encodeBase64url(bytes)}`));
+  const signature = await signer.sign(signedBytes(protectedText, base64urlBytes(bytes)));
   const signatures = [
     {
       header: { jwk: signer.jwk, alg: "ES256" },
@@ -101,6 +101,15 @@ export async function signJson(
   ];
   const member = JSON.stringify(signatures, null, 3).replaceAll("\n", "\n   ");
   return encoder.encode(`${payload.slice(0, -tail.length)},\n   "signatures": ${member}\n}`);
+}
+
+/** What a signature is over (RFC 7515 section 5.1, step 8). */
+function signedBytes(protectedText: string, payload: Uint8Array): Uint8Array<ArrayBuffer> {
+  const start = new TextEncoder().encode(`${protectedText}.`);
+  const bytes = new Uint8Array(start.byteLength + payload.byteLength);
+  bytes.set(start);
+  bytes.set(payload, start.byteLength);
+  return bytes;
 }
 
 interface Format {

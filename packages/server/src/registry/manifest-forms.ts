@@ -9,7 +9,7 @@ import type { BlobStore } from "../blobstore/blob-store.ts";
 import type { ManifestRecord, Metadata } from "../metadata/metadata.ts";
 import { type Accepted, chooseForm, type ManifestForm, type Schema1Mode } from "./manifest-form.ts";
 import { createSchema1Signer } from "./schema1.ts";
-import { NoSchema1Form, toSchema1 } from "./to-schema1.ts";
+import { type ImageToConvert, NoSchema1Form, toSchema1 } from "./to-schema1.ts";
 
 /** Largest config that is read to convert an image, in bytes; real ones have a few kilobytes. */
 const CONFIG_BYTES_MAX = 1024 * 1024;
@@ -40,7 +40,7 @@ export class ManifestForms {
   readonly #store: BlobStore;
   readonly #now: () => number;
   /** The oldest first. An image under a tag always gives the same, so nothing is ever wrong. */
-  readonly #converted = new Map<string, ShownManifest>();
+  readonly #converted = new Map<string, Outcome>();
   #convertedBytes = 0;
   #signer: Promise<JsonSigner> | null = null;
 
@@ -101,26 +101,10 @@ export class ManifestForms {
 
   async #schema1(repository: RepositoryName, tag: Tag, image: ManifestRecord): Promise<ShownManifest> {
     const key = `${repository}:${tag}@${image.digest}`;
-    const known = this.#converted.get(key);
-    if (known !== undefined) return known;
-    const converted = await this.#convert(repository, tag, image);
-    this.#remember(key, converted);
-    return converted;
-  }
-
-  async #convert(repository: RepositoryName, tag: Tag, image: ManifestRecord): Promise<ShownManifest> {
     try {
-      const manifest = requireParsed(image);
-      if (manifest.kind !== "image") throw new NoSchema1Form("it is not an image");
-      const config = await this.#readConfig(repository, manifest);
-      const payload = toSchema1({ repository, tag, manifest, config });
-      this.#signer ??= createSchema1Signer();
-      const time = new Date(this.#now()).toISOString().replace(/\.\d+/, "");
-      return {
-        digest: sha256(payload),
-        mediaType: MEDIA_TYPE.dockerSchema1Signed,
-        bytes: await signJson(payload, await this.#signer, time),
-      };
+      const known = this.#converted.get(key);
+      if (known instanceof NoSchema1Form) throw known;
+      return known ?? (await this.#convert({ key, repository, tag, image }));
     } catch (error) {
       if (!(error instanceof NoSchema1Form)) throw error;
       throw new RegistryError("MANIFEST_INVALID", {
@@ -128,6 +112,23 @@ export class ManifestForms {
         detail: { digest: image.digest },
       });
     }
+  }
+
+  async #convert({ key, repository, tag, image }: Conversion): Promise<ShownManifest> {
+    const manifest = requireParsed(image);
+    if (manifest.kind !== "image") throw new NoSchema1Form("it is not an image");
+    const config = await this.#readConfig(repository, manifest);
+    const payload = tryToSchema1({ repository, tag, manifest, config });
+    if (payload instanceof NoSchema1Form) {
+      this.#remember(key, payload);
+      throw payload;
+    }
+    this.#signer ??= createSchema1Signer();
+    const time = new Date(this.#now()).toISOString().replace(/\.\d+/, "");
+    const bytes = await signJson(payload, await this.#signer, time);
+    const shown = { digest: sha256(payload), mediaType: MEDIA_TYPE.dockerSchema1Signed, bytes };
+    this.#remember(key, shown);
+    return shown;
   }
 
   async #readConfig(repository: RepositoryName, { config }: ImageManifest): Promise<Uint8Array> {
@@ -141,16 +142,38 @@ export class ManifestForms {
     return await new Response(object.body()).bytes();
   }
 
-  #remember(key: string, converted: ShownManifest): void {
-    const size = converted.bytes.byteLength;
-    if (size > CONVERTED_BYTES_MAX || this.#converted.has(key)) return;
-    this.#converted.set(key, converted);
-    this.#convertedBytes += size;
-    for (const [oldest, { bytes }] of this.#converted) {
+  #remember(key: string, outcome: Outcome): void {
+    if (this.#converted.has(key)) return;
+    this.#converted.set(key, outcome);
+    this.#convertedBytes += bytesOf(outcome);
+    for (const [oldest, old] of this.#converted) {
       if (this.#converted.size <= CONVERTED_MAX && this.#convertedBytes <= CONVERTED_BYTES_MAX) break;
       this.#converted.delete(oldest);
-      this.#convertedBytes -= bytes.byteLength;
+      this.#convertedBytes -= bytesOf(old);
     }
+  }
+}
+
+interface Conversion {
+  readonly key: string;
+  readonly repository: RepositoryName;
+  readonly tag: Tag;
+  readonly image: ManifestRecord;
+}
+
+/** An image that cannot be converted is remembered, too: finding that out takes as long. */
+type Outcome = ShownManifest | NoSchema1Form;
+
+function bytesOf(outcome: Outcome): number {
+  return outcome instanceof NoSchema1Form ? 0 : outcome.bytes.byteLength;
+}
+
+function tryToSchema1(image: ImageToConvert): string | NoSchema1Form {
+  try {
+    return toSchema1(image);
+  } catch (error) {
+    if (error instanceof NoSchema1Form) return error;
+    throw error;
   }
 }
 

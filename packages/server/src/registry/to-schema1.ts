@@ -118,13 +118,17 @@ interface Entry {
 /** Entries, oldest first. Ids are hashes over the layer, what lies below it, and for the newest the config. */
 function toEntries(steps: readonly Step[], config: JsonObject, configText: string): readonly Entry[] {
   let parent = "";
+  let length = 0;
   return steps.map((step, at) => {
     const isNewest = at === steps.length - 1;
     const hex = step.blobSum.slice(step.blobSum.indexOf(":") + 1);
     const id = sha256(`${hex} ${parent}${isNewest ? ` ${configText}` : ""}`);
     const compatibility = isNewest ? newest(step, config, id, parent) : older(step, id, parent);
     parent = id;
-    return { blobSum: step.blobSum, v1Compatibility: goJson(compatibility) };
+    const v1Compatibility = goJson(compatibility);
+    length += v1Compatibility.length;
+    if (length > MANIFEST_BYTES_MAX) throw new NoSchema1Form("it would be too large");
+    return { blobSum: step.blobSum, v1Compatibility };
   });
 }
 
@@ -168,10 +172,12 @@ function goTime(value: unknown): string {
 
 /** JSON as Go's encoder writes it, so that digests are those of distribution's registry. */
 function goJson(value: unknown, indent = 0): string {
-  return JSON.stringify(value, null, indent).replace(
-    /[<>&\u2028\u2029]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return JSON.stringify(value, null, indent)
+    .replaceAll("<", "\\u003c")
+    .replaceAll(">", "\\u003e")
+    .replaceAll("&", "\\u0026")
+    .replaceAll("\u2028", "\\u2028")
+    .replaceAll("\u2029", "\\u2029");
 }
 
 function sha256(text: string): string {
