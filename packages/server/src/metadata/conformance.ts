@@ -186,6 +186,19 @@ function testManifests(get: () => Metadata): void {
     expect(await get().manifests.listTags(A, EVERYTHING)).toBeNull();
   });
 
+  test("a manifest that does not say sizes has those of its blobs", async () => {
+    const { metadata } = get();
+    const [one, other] = [await putBlob(metadata, A, "one"), await putBlob(metadata, A, "other")];
+    const blobs = [one, other].map(({ digest: wanted }) => ({ digest: wanted, size: null, required: true }));
+    const missing = { digest: digest("missing"), size: null, required: true };
+    const image = manifestOf("image", { blobs: [...blobs, missing], contentSize: null });
+    expect(await metadata.manifests.put(image)).toEqual({ kind: "unknown", missing: [missing.digest] });
+    expect(await metadata.manifests.put({ ...image, blobs })).toEqual({ kind: "stored" });
+    expect(await metadata.inventory.repository(A)).toMatchObject({
+      logicalBytes: image.bytes.byteLength + one.size + other.size,
+    });
+  });
+
   test("a manifest whose content has another size stores nothing", async () => {
     const blob = await putBlob(get(), A, "abc");
     const image = manifestOf("image", { blobs: [{ ...ref(blob), size: 4 }] });
