@@ -1,4 +1,4 @@
-const ALPHABET = new TextEncoder().encode("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /** Base64url without padding (RFC 4648 section 5) as ASCII, in any runtime. For megabytes: `btoa` takes text. */
 export function base64urlBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -7,10 +7,10 @@ export function base64urlBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   for (let at = 0; at < bytes.byteLength; at += 3) {
     const three = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
     // What is beyond the end of the last group is not kept: writes outside a typed array do nothing.
-    encoded[to++] = ALPHABET[three >> 18] ?? 0;
-    encoded[to++] = ALPHABET[(three >> 12) & 63] ?? 0;
-    encoded[to++] = ALPHABET[(three >> 6) & 63] ?? 0;
-    encoded[to++] = ALPHABET[three & 63] ?? 0;
+    encoded[to++] = ALPHABET.charCodeAt(three >> 18);
+    encoded[to++] = ALPHABET.charCodeAt((three >> 12) & 63);
+    encoded[to++] = ALPHABET.charCodeAt((three >> 6) & 63);
+    encoded[to++] = ALPHABET.charCodeAt(three & 63);
   }
   return encoded;
 }

@@ -15,20 +15,26 @@ export interface VerificationKey {
   readonly algorithm: { readonly name: string; readonly hash: string };
 }
 
-/** What libtrust signs with, by curve (RFC 7518 section 3.4); octets of a coordinate. */
-const CURVES: ReadonlyMap<string, { readonly alg: string; readonly hash: string; readonly octets: number }> =
-  new Map([
-    ["P-256", { alg: "ES256", hash: "SHA-256", octets: 32 }],
-    ["P-384", { alg: "ES384", hash: "SHA-384", octets: 48 }],
-    ["P-521", { alg: "ES512", hash: "SHA-512", octets: 66 }],
-  ]);
+interface Curve {
+  readonly alg: string;
+  readonly hash: string;
+  /** Bytes of a coordinate. */
+  readonly octets: number;
+}
 
-/** RFC 7518 section 3.3. */
-const RSA_HASHES: ReadonlyMap<string, string> = new Map([
-  ["RS256", "SHA-256"],
-  ["RS384", "SHA-384"],
-  ["RS512", "SHA-512"],
-]);
+/** What libtrust signs with on the curve (RFC 7518 section 3.4). */
+function curveOf(crv: unknown): Curve | null {
+  switch (crv) {
+    case "P-256":
+      return { alg: "ES256", hash: "SHA-256", octets: 32 };
+    case "P-384":
+      return { alg: "ES384", hash: "SHA-384", octets: 48 };
+    case "P-521":
+      return { alg: "ES512", hash: "SHA-512", octets: 66 };
+    default:
+      return null;
+  }
+}
 
 /** Bytes of a modulus: weaker keys prove nothing, beyond the other a signature takes too long to judge. */
 const RSA_MODULUS_BYTES_MIN = 256;
@@ -53,8 +59,8 @@ async function importMembers(jwk: JsonObject, alg: string): Promise<Verification
 }
 
 async function importEcKey({ crv, x, y }: JsonObject, alg: string): Promise<VerificationKey | string> {
-  const curve = typeof crv === "string" ? CURVES.get(crv) : undefined;
-  if (curve === undefined || typeof crv !== "string") return "has a key of an unknown curve";
+  const curve = curveOf(crv);
+  if (curve === null || typeof crv !== "string") return "has a key of an unknown curve";
   if (curve.alg !== alg) return `has a key of ${crv}, which does not go with its alg`;
   if ([x, y].some((coordinate) => readNumber(coordinate)?.byteLength !== curve.octets)) {
     return `has a key whose coordinates are not of ${curve.octets} bytes`;
@@ -64,8 +70,9 @@ async function importEcKey({ crv, x, y }: JsonObject, alg: string): Promise<Veri
 }
 
 async function importRsaKey({ n, e }: JsonObject, alg: string): Promise<VerificationKey | string> {
-  const hash = RSA_HASHES.get(alg);
-  if (hash === undefined) return "has an RSA key, which does not go with its alg";
+  // RFC 7518 section 3.3.
+  const bits = /^RS(256|384|512)$/.exec(alg)?.[1];
+  if (bits === undefined) return "has an RSA key, which does not go with its alg";
   const modulus = readNumber(n);
   const exponent = readNumber(e);
   const isSized =
@@ -81,7 +88,7 @@ async function importRsaKey({ n, e }: JsonObject, alg: string): Promise<Verifica
     ((exponent.at(-1) ?? 0) & 1) === 1 &&
     !(exponent.at(-1) === 1 && exponent.subarray(0, -1).every((byte) => byte === 0));
   if (!isSized || !isExponent) return "has an RSA key that is not of 2048 to 8192 bits";
-  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash };
+  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: `SHA-${bits}` };
   return await importPublicKey({ kty: "RSA", n: String(n), e: String(e) }, algorithm);
 }
 

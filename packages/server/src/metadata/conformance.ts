@@ -187,7 +187,7 @@ function testManifests(get: () => Metadata): void {
   });
 
   test("a manifest that does not say sizes has those of its blobs", async () => {
-    const { metadata } = get();
+    const metadata = get();
     const [one, other] = [await putBlob(metadata, A, "one"), await putBlob(metadata, A, "other")];
     const blobs = [one, other].map(({ digest: wanted }) => ({ digest: wanted, size: null, required: true }));
     const missing = { digest: digest("missing"), size: null, required: true };
