@@ -6,3 +6,13 @@ export {
   type KeptCredentials,
   type StoredCredentials,
 } from "./credentials.ts";
+export { OciLayout } from "./oci-layout.ts";
+export {
+  namesIn,
+  openSource,
+  openTarget,
+  type OpenedSource,
+  type OpenedTarget,
+  type TargetOptions,
+} from "./open-transport.ts";
+export { formatTransport, parseTransport, type Transport } from "./transport.ts";
