@@ -194,6 +194,8 @@ class Walk {
     if (this.#visited.size > MANIFESTS_MAX)
       throw archiveTooLarge(`an image of it has more than ${MANIFESTS_MAX} manifests`);
     const manifest = requireManifest(raw);
+    if (manifest.kind === "schema1")
+      throw badArchive(`${raw.digest} is of schema 1, which archives do not hold`);
     if (manifest.kind === "index") {
       for (const child of manifest.manifests) this.#visitChild(child, depth);
     } else {

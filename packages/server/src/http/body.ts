@@ -57,10 +57,26 @@ export async function readOnWhenDenied<T>(
   body: AsyncIterable<Uint8Array> | null,
   work: () => Promise<T>,
 ): Promise<T> {
+  return await readOnWhen(({ code }) => code === "DENIED", body, work);
+}
+
+/** The same for whatever it refuses, for bodies that are judged by what is in them. */
+export async function readOnWhenRefused<T>(
+  body: AsyncIterable<Uint8Array>,
+  work: () => Promise<T>,
+): Promise<T> {
+  return await readOnWhen(({ status }) => status < 500, body, work);
+}
+
+async function readOnWhen<T>(
+  isReadOn: (error: RegistryError) => boolean,
+  body: AsyncIterable<Uint8Array> | null,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (body !== null && error instanceof RegistryError && error.code === "DENIED") await drain(body);
+    if (body !== null && error instanceof RegistryError && isReadOn(error)) await drain(body);
     throw error;
   }
 }

@@ -148,6 +148,16 @@ export class Manifests {
     return { digest, subject: manifest.subject };
   }
 
+  /** @throws RegistryError TAG_IMMUTABLE when one of the tags names another manifest for ever */
+  async requireTaggable(repository: RepositoryName, digest: Digest, tags: readonly Tag[]): Promise<void> {
+    const policy = await this.#policy();
+    for (const tag of tags) {
+      if (!policy.isImmutable(repository, tag)) continue;
+      const found = await this.#metadata.manifests.find(repository, { kind: "tag", tag });
+      if (found !== null && found.digest !== digest) throw immutableTag(tag);
+    }
+  }
+
   /**
    * Deletes what the reference names: a tag alone, or a manifest with all its tags. The record of it undoes that for a
    * while.

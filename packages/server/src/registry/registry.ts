@@ -8,9 +8,10 @@ import { Blobs } from "./blobs.ts";
 import { Collector, type CollectorRules } from "./collect-garbage.ts";
 import { Deletions } from "./deletions.ts";
 import { keepEmptyLayer } from "./empty-layer.ts";
+import { type ImportImage, importImage } from "./import-archive.ts";
 import { Inventory } from "./inventory.ts";
 import { ManifestForms } from "./manifest-forms.ts";
-import { type ManifestRules, Manifests, type TagPolicy } from "./manifests.ts";
+import { type ManifestRules, Manifests, type StoredManifest, type TagPolicy } from "./manifests.ts";
 import type { Page } from "./page.ts";
 import { Pulls } from "./pulls.ts";
 import { listReferrers, type ReferrerDescriptor, type ReferrersRequest } from "./referrers.ts";
@@ -35,6 +36,8 @@ export interface Registry {
   readonly inventory: Inventory;
   readonly audit: Audit;
   readonly quotas: Quotas;
+  /** @throws RegistryError, see {@link importImage} */
+  importImage(request: ImportImage): Promise<StoredManifest>;
   listTags(repository: RepositoryName, page: PageRequest): Promise<Page<Tag>>;
   /** @throws RegistryError MANIFEST_UNKNOWN, TAG_IMMUTABLE */
   setTag(request: SetTagRequest): Promise<void>;
@@ -74,16 +77,17 @@ export function createRegistry(options: RegistryOptions): Registry {
     showsEmptyLayer: mode !== "off",
   });
   const uploads = new Uploads(metadata, store, now);
+  const manifests = new Manifests({
+    metadata,
+    store,
+    rules: rules.manifests,
+    policy,
+    keepEmptyLayer: (caller, repository) => keepEmptyLayer({ metadata, uploads }, caller, repository),
+  });
   return {
     blobs,
     uploads,
-    manifests: new Manifests({
-      metadata,
-      store,
-      rules: rules.manifests,
-      policy,
-      keepEmptyLayer: (caller, repository) => keepEmptyLayer({ metadata, uploads }, caller, repository),
-    }),
+    manifests,
     manifestForms: new ManifestForms({ metadata, store, mode, now }),
     collector,
     retention,
@@ -93,6 +97,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     inventory: new Inventory(metadata),
     audit: new Audit({ metadata, log, now }),
     quotas: new Quotas(metadata),
+    importImage: (request) => importImage({ uploads, blobs, manifests }, request),
     setTag: (request) => setTag({ metadata, policy }, request),
     listTags: (repository, page) => listTags(metadata, repository, page),
     listRepositories: (page) => listRepositories(metadata, page),

@@ -78,6 +78,13 @@ export class Uploads {
     return session.offset;
   }
 
+  /** Digest of the bytes acknowledged so far. @throws RegistryError BLOB_UPLOAD_UNKNOWN */
+  async digestSoFar(ref: UploadRef): Promise<Digest> {
+    const session = await this.#require(ref);
+    if (session.finished !== null) throw unknownUpload(ref);
+    return session.digestSoFar ?? new RunningDigest(session.algorithm).soFar();
+  }
+
   /**
    * Adds a chunk. When the client goes away in the middle, what arrived is kept, so that it can go on.
    * @throws RegistryError BLOB_UPLOAD_UNKNOWN, BLOB_UPLOAD_INVALID, STORAGE_FULL; QuotaExceeded, which ends the session

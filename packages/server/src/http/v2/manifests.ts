@@ -9,6 +9,8 @@ import { readBody } from "../body.ts";
 import { etagOf, isNotModified } from "../conditional.ts";
 import type { RepositoryExchange } from "../exchange.ts";
 import { readAccept } from "./accept.ts";
+import { getArchive, isArchive, putArchive, wantsArchive } from "./archives.ts";
+import { answerStored } from "./stored-manifest.ts";
 
 /** Most `?tag=` of one push. */
 const TAGS_PER_PUSH_MAX = 100;
@@ -20,20 +22,21 @@ const TAGS_PER_PUSH_MAX = 100;
  */
 export async function getManifest(exchange: RepositoryExchange): Promise<Response> {
   const reference = requireKnownReference(exchange.target);
+  if (wantsArchive(exchange.request)) return await getArchive(exchange, reference);
   const { registry, repository } = exchange;
   const manifest = await registry.manifests.require(repository, reference, { forPush: false });
   registry.pulls.pulled(repository, reference, manifest.digest);
   const shown = await show(exchange, reference, manifest);
   const headers = manifestHeaders(shown, reference);
-  const { digest, bytes } = shown.manifest;
-  if (isNotModified(exchange.request, digest)) return new Response(null, { status: 304, headers });
-  return new Response(bytes, { headers });
+  if (isNotModified(exchange.request, shown.digest)) return new Response(null, { status: 304, headers });
+  return new Response(shown.bytes, { headers });
 }
 
 /** A question of pushers too (containerd): a positive answer is a lease. */
 export async function headManifest(exchange: RepositoryExchange): Promise<Response> {
   const { authorize, caller, registry, repository } = exchange;
   const reference = requireKnownReference(exchange.target);
+  if (wantsArchive(exchange.request)) return await getArchive(exchange, reference);
   const forPush = authorize({ caller, action: "push", repository });
   const manifest = await registry.manifests.require(repository, reference, { forPush });
   registry.pulls.resolved(repository, reference);
@@ -53,21 +56,11 @@ export async function putManifest(exchange: RepositoryExchange): Promise<Respons
     throw new RegistryError("TAG_INVALID", { message: `more than ${TAGS_PER_PUSH_MAX} tags in one push` });
   }
   const tags = tagTexts.map(requireTag);
+  if (isArchive(request)) return await putArchive(exchange, { reference, tags });
   const contentType = requireContentType(request);
   const bytes = await readBody(request, { bytesMax: MANIFEST_BYTES_MAX, invalid: "MANIFEST_INVALID" });
   const stored = await registry.manifests.put({ caller, repository, reference, tags, contentType, bytes });
-  const headers = new Headers({
-    "Content-Length": "0",
-    "Docker-Content-Digest": stored.digest,
-    Location: `/v2/${repository}/manifests/${stored.digest}`,
-  });
-  if (stored.subject !== null) headers.set("OCI-Subject", stored.subject);
-  for (const tag of tags) headers.append("OCI-Tag", tag);
-  // OCI Distribution Specification, "Warnings": clients print them. Quotes would have to be escaped, which not all undo.
-  for (const text of await registry.quotas.warnings(repository)) {
-    headers.append("Warning", `299 - "${text.replaceAll('"', "'")}"`);
-  }
-  return new Response(null, { status: 201, headers });
+  return await answerStored(exchange, stored, tags);
 }
 
 /** `DELETE /v2/<name>/manifests/<reference>`: a tag alone, or a digest with all its tags. */
@@ -94,32 +87,21 @@ function requireContentType(request: Request): string | null {
   throw new RegistryError("MANIFEST_INVALID", { message: `invalid Content-Type ${quote(header)}` });
 }
 
-/** A manifest on its way to the client. */
-interface Shown {
-  readonly manifest: ShownManifest;
-  /** Another client might be shown something else. */
-  readonly isNegotiable: boolean;
-}
-
 /** A promise only where something has to be done: most answers are what is stored. */
 function show(
   { registry, repository, request }: RepositoryExchange,
   reference: Reference,
   stored: ManifestRecord,
-): Shown | Promise<Shown> {
+): ShownManifest | Promise<ShownManifest> {
   const { manifestForms } = registry;
-  if (reference.kind === "digest" || !manifestForms.isNegotiable(stored)) {
-    return { manifest: stored, isNegotiable: false };
-  }
+  if (reference.kind === "digest" || !manifestForms.isNegotiable(stored)) return stored;
   const form = manifestForms.choose(stored, readAccept(request.headers.get("Accept")));
-  if (form === "stored") return { manifest: stored, isNegotiable: true };
-  const shown = manifestForms.show(repository, reference.tag, stored, form);
-  return shown.then((manifest) => ({ manifest, isNegotiable: true }));
+  return form === "stored" ? stored : manifestForms.show(repository, reference.tag, stored, form);
 }
 
-function manifestHeaders({ manifest, isNegotiable }: Shown, reference: Reference): Record<string, string> {
+function manifestHeaders(manifest: ShownManifest, reference: Reference): Record<string, string> {
   const etag = etagOf(manifest.digest);
-  const headers: Record<string, string> = {
+  return {
     // A tag can move at any time, a digest cannot.
     "Cache-Control": reference.kind === "digest" ? "max-age=31536000, immutable" : "no-cache",
     "Content-Length": String(manifest.bytes.byteLength),
@@ -127,7 +109,7 @@ function manifestHeaders({ manifest, isNegotiable }: Shown, reference: Reference
     "Docker-Content-Digest": manifest.digest,
     // The digest of schema 1 does not cover its signatures (RFC 9110 section 8.8.1: a weak validator).
     ETag: isSchema1Type(manifest.mediaType) ? `W/${etag}` : etag,
+    // What accepts a tar file gets the whole image as one.
+    Vary: "Accept",
   };
-  if (isNegotiable) headers.Vary = "Accept";
-  return headers;
 }
