@@ -1,5 +1,6 @@
 import type { Digest, DigestAlgorithm } from "@stowage/oci/digest";
 import type { BlobRef, IoOptions, RawManifest } from "../content.ts";
+import { plainBytes } from "./plain-bytes.ts";
 import { ClientError } from "../client-error.ts";
 import { createHasher, type Hasher } from "../hasher.ts";
 import type { ChunkBody } from "../upload-session.ts";
@@ -122,6 +123,6 @@ async function* hashed(
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
   for await (const piece of pieces) {
     hasher.update(piece);
-    yield new Uint8Array(piece);
+    yield plainBytes(piece);
   }
 }

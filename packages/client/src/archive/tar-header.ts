@@ -27,7 +27,7 @@ export function isZeroBlock(block: Uint8Array): boolean {
  */
 export function parseTarHeader(block: Uint8Array, at: number): TarHeader {
   const where = `the header at byte ${at}`;
-  if (readOctal(block, CHECKSUM, where) !== checksumOf(block)) {
+  if (parseOctal(block, CHECKSUM) !== checksumOf(block)) {
     throw badArchive(`${where} is no tar header: its checksum is wrong`);
   }
   const magic = latin1(block, MAGIC);
@@ -116,17 +116,19 @@ export function decodeTarText(bytes: Uint8Array, where: string): string {
   }
 }
 
-function readOctal(block: Uint8Array, field: Field, where: string): number {
+function parseOctal(block: Uint8Array, field: Field): number | null {
   const [, digits] = /^ *([0-7]+)[ \0]*$/.exec(latin1(block, field)) ?? [];
-  const value = digits === undefined ? Number.NaN : Number.parseInt(digits, 8);
-  if (Number.isSafeInteger(value)) return value;
-  throw badArchive(`${where} has a number that cannot be read; wanted octal digits`);
+  return digits === undefined ? null : Number.parseInt(digits, 8);
 }
 
 function readSize(block: Uint8Array, where: string): number {
   const [start, length] = SIZE;
   const first = block[start] ?? 0;
-  if (first < 0x80) return readOctal(block, SIZE, where);
+  if (first < 0x80) {
+    const size = parseOctal(block, SIZE);
+    if (size !== null) return size;
+    throw badArchive(`${where} has a size that cannot be read; wanted octal digits`);
+  }
   // GNU: a number of 95 bits, which with this first byte is not negative.
   let size = first === 0x80 ? 0 : Number.NaN;
   for (const byte of block.subarray(start + 1, start + length)) size = size * 256 + byte;

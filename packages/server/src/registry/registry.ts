@@ -8,6 +8,7 @@ import { Blobs } from "./blobs.ts";
 import { Collector, type CollectorRules } from "./collect-garbage.ts";
 import { Deletions } from "./deletions.ts";
 import { keepEmptyLayer } from "./empty-layer.ts";
+import { type ArchiveOfImage, type ExportImage, exportImage } from "./export-archive.ts";
 import { type ImportImage, importImage } from "./import-archive.ts";
 import { Inventory } from "./inventory.ts";
 import { ManifestForms } from "./manifest-forms.ts";
@@ -38,6 +39,8 @@ export interface Registry {
   readonly quotas: Quotas;
   /** @throws RegistryError, see {@link importImage} */
   importImage(request: ImportImage): Promise<StoredManifest>;
+  /** @throws RegistryError MANIFEST_UNKNOWN */
+  exportImage(request: ExportImage): Promise<ArchiveOfImage>;
   listTags(repository: RepositoryName, page: PageRequest): Promise<Page<Tag>>;
   /** @throws RegistryError MANIFEST_UNKNOWN, TAG_IMMUTABLE */
   setTag(request: SetTagRequest): Promise<void>;
@@ -97,6 +100,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     inventory: new Inventory(metadata),
     audit: new Audit({ metadata, log, now }),
     quotas: new Quotas(metadata),
+    exportImage: (request) => exportImage({ blobs, manifests }, request),
     importImage: (request) => importImage({ uploads, blobs, manifests }, request),
     setTag: (request) => setTag({ metadata, policy }, request),
     listTags: (repository, page) => listTags(metadata, repository, page),

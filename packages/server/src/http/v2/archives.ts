@@ -1,8 +1,15 @@
+import { plainBytes } from "@stowage/client/archive/plain-bytes";
+import { ClientError } from "@stowage/client/client-error";
+import { requirePlatform } from "@stowage/client/platform";
+import { streamOf } from "@stowage/client/streams";
+import type { Platform } from "@stowage/oci/descriptor";
+import { hexOf } from "@stowage/oci/digest";
 import { RegistryError } from "@stowage/oci/errors";
 import { parseMediaType } from "@stowage/oci/media-type";
 import type { Reference } from "@stowage/oci/reference";
 import type { Tag } from "@stowage/oci/tag";
 import { readOnWhenRefused, streamBody } from "../body.ts";
+import { etagOf, isNotModified } from "../conditional.ts";
 import type { RepositoryExchange } from "../exchange.ts";
 import { answerStored } from "./stored-manifest.ts";
 
@@ -72,6 +79,59 @@ async function* unbroken(
   onEnd();
 }
 
-export async function getArchive(_exchange: RepositoryExchange, _reference: Reference): Promise<Response> {
-  throw new RegistryError("UNSUPPORTED");
+/**
+ * `GET` and `HEAD /v2/<name>/manifests/<reference>` that accept a tar file: the image as an OCI layout and a docker-archive
+ * at once, `?platform=os/architecture[/variant]` one image of an index. Its bytes are the same each time.
+ */
+export async function getArchive(exchange: RepositoryExchange, reference: Reference): Promise<Response> {
+  const { request, registry, repository, query, origin, reportFailure } = exchange;
+  const platformText = query.get("platform");
+  const platform = platformText === null ? null : requirePlatformText(platformText);
+  const host = origin.host === null ? "" : `${origin.host}/`;
+  const name = reference.kind === "tag" ? `${host}${repository}:${reference.tag}` : null;
+  const archive = await registry.exportImage({ repository, reference, platform, name });
+  const isGet = request.method === "GET";
+  if (isGet) registry.pulls.pulled(repository, reference, archive.digest);
+  else registry.pulls.resolved(repository, reference);
+  const headers = {
+    "Cache-Control": "no-cache",
+    "Content-Disposition": `attachment; filename="${fileNameOf(exchange, reference)}"`,
+    "Content-Type": "application/x-tar",
+    "Docker-Content-Digest": archive.digest,
+    ETag: etagOf(archive.tag),
+    Vary: "Accept, Host",
+  };
+  if (isNotModified(request, archive.tag)) return new Response(null, { status: 304, headers });
+  const length = { "Content-Length": String(archive.size) };
+  if (!isGet) return new Response(null, { headers: { ...headers, ...length } });
+  const body = streamOf(reported(archive.bytes(), reportFailure));
+  return new Response(body, { headers: { ...headers, ...length } });
+}
+
+/** A failure in the middle ends the connection, which is all that the client sees of it. */
+async function* reported(
+  pieces: AsyncGenerator<Uint8Array, void, void>,
+  reportFailure: (error: unknown) => void,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+  try {
+    for await (const piece of pieces) if (piece.byteLength > 0) yield plainBytes(piece);
+  } catch (error) {
+    reportFailure(error);
+    throw error;
+  }
+}
+
+function fileNameOf({ repository }: RepositoryExchange, reference: Reference): string {
+  const name = repository.split("/").at(-1) ?? repository;
+  const version = reference.kind === "tag" ? reference.tag : hexOf(reference.digest).slice(0, 12);
+  return `${name}-${version}.tar`;
+}
+
+function requirePlatformText(text: string): Platform {
+  try {
+    return requirePlatform(text);
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error;
+    throw new RegistryError("REQUEST_INVALID", { message: error.message });
+  }
 }
