@@ -18,6 +18,11 @@ export interface ExportedFile {
   readonly content: Uint8Array<ArrayBuffer> | Digest;
 }
 
+/** A file whose bytes are known. */
+export interface KnownFile extends ExportedFile {
+  readonly content: Uint8Array<ArrayBuffer>;
+}
+
 /** An image and the names that an archive shall call it by. */
 export interface NamedImage {
   readonly manifest: RawManifest;
@@ -35,10 +40,10 @@ export function pathOf(digest: Digest): string {
   return `blobs/${algorithmOf(digest)}/${hexOf(digest)}`;
 }
 
-export const LAYOUT_FILE: ExportedFile = jsonFile("oci-layout", { imageLayoutVersion: "1.0.0" });
+export const LAYOUT_FILE: KnownFile = jsonFile("oci-layout", { imageLayoutVersion: "1.0.0" });
 
 /** The `index.json` that names these images; one without a name stands there as well. */
-export function indexFile(images: readonly NamedImage[]): ExportedFile {
+export function indexFile(images: readonly NamedImage[]): KnownFile {
   const manifests = images.flatMap(({ manifest: { mediaType, digest, bytes }, names }) => {
     const descriptor = { mediaType, digest, size: bytes.byteLength };
     if (names.length === 0) return [descriptor];
@@ -56,7 +61,7 @@ function annotationsOf(name: string): Record<string, string> {
 /** The `manifest.json` that `docker load` reads. Layers may be compressed: docker, podman and crane look. */
 export function dockerFile(
   images: readonly { readonly image: LoadableImage; readonly names: readonly string[] }[],
-): ExportedFile {
+): KnownFile {
   const entries = images.map(({ image, names }) => ({
     Config: pathOf(image.config.digest),
     // What is no name with a tag would make docker refuse all of it.
@@ -66,7 +71,7 @@ export function dockerFile(
   return jsonFile(DOCKER_MANIFEST_FILE, entries);
 }
 
-export function manifestFile({ digest, bytes }: RawManifest): ExportedFile {
+export function manifestFile({ digest, bytes }: RawManifest): KnownFile {
   return { path: pathOf(digest), size: bytes.byteLength, content: bytes };
 }
 
@@ -142,7 +147,7 @@ export async function* exactly(
   if (bytes !== size) throw new Error(`${path} has ${bytes > size ? "more" : bytes} bytes; wanted ${size}`);
 }
 
-function jsonFile(path: string, value: unknown): ExportedFile {
+function jsonFile(path: string, value: unknown): KnownFile {
   const content = new TextEncoder().encode(JSON.stringify(value));
   return { path, size: content.byteLength, content };
 }

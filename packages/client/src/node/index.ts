@@ -6,6 +6,8 @@ export {
   type KeptCredentials,
   type StoredCredentials,
 } from "./credentials.ts";
+export { ArchiveSource } from "./archive-source.ts";
+export { type ArchiveSink, ArchiveTarget, fileSink, streamSink } from "./archive-target.ts";
 export { OciLayout } from "./oci-layout.ts";
 export {
   namesIn,

@@ -1,7 +1,10 @@
 import { ClientError } from "../client-error.ts";
 import type { ClosableTarget, ContentSource } from "../content.ts";
 import { formatImageReference, type ImageReference } from "../image-reference.ts";
-import type { Transport } from "./transport.ts";
+import { ArchiveSource } from "./archive-source.ts";
+import { ArchiveTarget, fileSink, streamSink } from "./archive-target.ts";
+import { OciLayout } from "./oci-layout.ts";
+import { formatTransport, type Transport } from "./transport.ts";
 
 /** Something that was opened. Whoever opened it disposes it. */
 export type OpenedSource = ContentSource & AsyncDisposable;
@@ -21,7 +24,9 @@ export interface TargetOptions {
  * @throws ClientError `not-found`, `invalid`, `mismatch`
  */
 export async function openSource(transport: Transport): Promise<OpenedSource> {
-  throw new ClientError("invalid", `cannot open ${transport.kind}: it comes with the next commit`);
+  if (transport.kind === "oci") return await OciLayout.open(transport.path);
+  if (transport.path !== null) return await ArchiveSource.open(transport.path, labelOf(transport));
+  throw new ClientError("invalid", "standard input cannot be opened: it is pushed as it comes");
 }
 
 /**
@@ -29,8 +34,16 @@ export async function openSource(transport: Transport): Promise<OpenedSource> {
  * {@link namesIn} says which people expect. An archive's file appears when it is closed.
  * @throws ClientError `invalid`: the file or folder cannot be made
  */
-export async function openTarget(transport: Transport, _options: TargetOptions = {}): Promise<OpenedTarget> {
-  throw new ClientError("invalid", `cannot open ${transport.kind}: it comes with the next commit`);
+export async function openTarget(transport: Transport, options: TargetOptions = {}): Promise<OpenedTarget> {
+  if (transport.kind === "oci") return await OciLayout.create(transport.path);
+  const archive = { label: labelOf(transport), isForDocker: transport.kind === "docker-archive" };
+  if (transport.path !== null) return new ArchiveTarget(await fileSink(transport.path), archive);
+  if (options.write !== undefined) return new ArchiveTarget(streamSink(options.write), archive);
+  throw new ClientError("invalid", `cannot write ${archive.label}: nothing takes its bytes`);
+}
+
+function labelOf(transport: Transport): string {
+  return formatTransport({ ...transport, reference: null });
 }
 
 /** What the image is called there: as the transport says, else its tag in a layout and its whole name in an archive. */

@@ -74,10 +74,7 @@ export async function exportImage(rules: ExportRules, request: ExportImage): Pro
   const files: readonly ExportedFile[] = [LAYOUT_FILE, ...described, ...manifests, ...blobs];
   return {
     digest: root.digest,
-    tag: digestOf(
-      Buffer.concat(described.flatMap((file) => (typeof file.content === "string" ? [] : file.content))),
-      "sha256",
-    ),
+    tag: digestOf(Buffer.concat(described.map(({ content }) => content)), "sha256"),
     size: archiveBytesOf(files),
     bytes: () => writeArchive(files, (digest) => piecesOf(content.require(digest))),
   };
