@@ -96,6 +96,7 @@ export function loadableImage(
     const isWhole = [config, ...layers].every(({ digest }) => hasBlob(digest));
     return configHasPlatform(config.mediaType) && isWhole ? { config, layers } : null;
   }
+  if (manifest.kind === "schema1") return null;
   for (const { digest } of byPreference(manifest.manifests)) {
     const child = find(digest);
     // Indexes in indexes are rare enough to be left to the layout.

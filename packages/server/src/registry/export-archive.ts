@@ -85,7 +85,7 @@ async function imageFor(
   { repository, index, platform }: { repository: RepositoryName; index: ManifestRecord; platform: Platform },
 ): Promise<ManifestRecord> {
   const parsed = parseManifest(index.bytes, index.mediaType);
-  if (!parsed.ok || parsed.manifest.kind === "image") return index;
+  if (!parsed.ok || parsed.manifest.kind !== "index") return index;
   const [entry] = entriesForPlatform(parsed.manifest.manifests, platform);
   if (entry === undefined) {
     const offered = parsed.manifest.manifests.flatMap((child) =>
@@ -120,6 +120,11 @@ class Content {
     const parsed = parseManifest(bytes, mediaType);
     if (!parsed.ok) throw new Error(`stored manifest ${digest} is invalid: ${parsed.problem}`);
     const { manifest } = parsed;
+    if (manifest.kind === "schema1") {
+      throw new RegistryError("UNSUPPORTED", {
+        message: `${digest} is of schema 1, which archives do not hold`,
+      });
+    }
     const entries = manifest.kind === "index" ? manifest.manifests : [manifest.config, ...manifest.layers];
     for (const entry of entries) await this.#addEntry(entry, manifest.kind === "index");
   }
