@@ -147,12 +147,11 @@ describe("the Accept table", () => {
     }
   });
 
-  test("off: always what is stored, and nothing says that it could be otherwise", async () => {
+  test("off: always what is stored", async () => {
     await using app = await openApp("off");
     for (const [accept] of TABLE) {
       for (const tag of TAGS) {
         await expectAnswer(app, tag, accept, STORED[tag]);
-        expect((await get(app, tag, accept)).headers.has("Vary")).toBe(false);
       }
     }
   });
@@ -179,7 +178,6 @@ test("a digest always gives exactly its content", async () => {
   for (const { manifest } of [SINGLE, MULTI, AMD64]) {
     const answer = await get(app, manifest.digest, SCHEMA1_JSON);
     expect(digestOf(await answer.bytes())).toBe(manifest.digest);
-    expect(answer.headers.has("Vary")).toBe(false);
   }
 });
 

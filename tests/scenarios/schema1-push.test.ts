@@ -65,7 +65,6 @@ test("a signed manifest is stored and comes back byte for byte, under the digest
           "docker-content-digest": digestOf(PAYLOAD),
           etag: `W/"${digestOf(PAYLOAD)}"`,
         });
-        expect(answer.headers.has("Vary")).toBe(false);
         if (method === "GET")
           expect(Buffer.from(await answer.bytes()).equals(IMAGE.manifest.bytes)).toBe(true);
       }
