@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { digestOf, seededBytes } from "../support/content.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
@@ -8,7 +8,7 @@ import { ContainerStorage } from "./container-storage.ts";
 import { uploadContent } from "./content-upload.ts";
 import { Dockerd } from "./dockerd.ts";
 import { differencesInLayout, imageIndex, layeredImage, writeLayout } from "./images.ts";
-import { fetchManifest, parseManifest, run, runAny, temporaryFolder } from "./support.ts";
+import { fetchManifest, parseManifest, run, runAny, temporaryFolder, until } from "./support.ts";
 
 const curl = program("curl");
 const docker = program("docker");
@@ -326,6 +326,38 @@ suite("archives over HTTP and curl", [curl], () => {
         ]);
         expect(stdout).toContain("is no tar header");
       }
+    },
+    TEST_MS_MAX,
+  );
+
+  test(
+    "a client that goes away in the middle leaves no file open",
+    async () => {
+      const layerBytes = seededBytes(50_000_000, 2);
+      const blobs = [{ bytes: layerBytes, digest: digestOf(layerBytes) }];
+      const { descriptor, blobs: own } = layeredImage({ architecture: "amd64", layerCount: 1, seed: 81 });
+      await uploadContent(registry, "curl/large", { descriptor, blobs: own }, "small");
+      const layer = {
+        mediaType: "application/vnd.oci.image.layer.v1.tar",
+        digest: blobs[0]?.digest,
+        size: 50_000_000,
+      };
+      const manifest = { ...parseManifest(own[0]?.bytes ?? new Uint8Array()), layers: [layer] };
+      const bytes = new TextEncoder().encode(JSON.stringify(manifest));
+      const large = { bytes, digest: digestOf(bytes) };
+      await uploadContent(
+        registry,
+        "curl/large",
+        { descriptor: { ...descriptor, digest: large.digest }, blobs: [large, ...blobs] },
+        "1",
+      );
+      const open = async () => (await readdir(`/proc/${registry.pid}/fd`)).length;
+      const before = await open();
+      const slow = [curl.path, "-sS", "-o", "/dev/null", "-H", ACCEPT, "--limit-rate", "1M", "-m", "0.5"];
+      await Promise.all(
+        Array.from({ length: 10 }, async () => await runAny([...slow, addressOf("curl/large/manifests/1")])),
+      );
+      await until("the files are closed", async () => (await open()) <= before);
     },
     TEST_MS_MAX,
   );

@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import type { StorageKey } from "@stowage/server/blobstore/blob-store";
 import { digestOf, type TestBlob } from "../support/content.ts";
 import type { RequestParts, TestApp } from "../support/test-app.ts";
 
@@ -32,8 +33,8 @@ export async function expectBlob(app: TestApp, repository: string, { bytes, dige
 }
 
 /** Everything that lies in the blob store. */
-export async function storedKeys(app: TestApp): Promise<readonly string[]> {
-  const keys: string[] = [];
+export async function storedKeys(app: TestApp): Promise<readonly StorageKey[]> {
+  const keys: StorageKey[] = [];
   for await (const key of app.store.list()) keys.push(key);
   return keys;
 }
