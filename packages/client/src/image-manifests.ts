@@ -1,7 +1,7 @@
 import { isObject, ManifestProblem, requireDescriptor, type Descriptor } from "@stowage/oci/descriptor";
 import { algorithmOf, type Digest, parseDigest } from "@stowage/oci/digest";
 import { MANIFEST_BYTES_MAX } from "@stowage/oci/manifest";
-import { MANIFEST_MEDIA_TYPES, parseMediaType } from "@stowage/oci/media-type";
+import { isSchema1Type, MANIFEST_MEDIA_TYPES, parseMediaType } from "@stowage/oci/media-type";
 import { readBytes } from "./answers.ts";
 import { ClientError } from "./client-error.ts";
 import type { ManifestHead, RawManifest } from "./content.ts";
@@ -16,6 +16,9 @@ export async function readManifest(
   { reference, operation }: { readonly reference: string; readonly operation: string },
 ): Promise<RawManifest> {
   const bytes = await readBytes(response, { bytesMax: MANIFEST_BYTES_MAX, operation });
+  const mediaType = typeOf(response, bytes);
+  // Its digest is of a part of it, and its layers have no sizes.
+  if (isSchema1Type(mediaType)) throw new ClientError("refused", "schema 1 is not understood", { operation });
   const said = parseDigest(response.headers.get("Docker-Content-Digest") ?? "");
   const wanted = parseDigest(reference) ?? said;
   const digest = digestOf(bytes, wanted === null ? "sha256" : algorithmOf(wanted));
@@ -26,7 +29,7 @@ export async function readManifest(
       got: digest,
     });
   }
-  return { digest, bytes, mediaType: typeOf(response, bytes) };
+  return { digest, bytes, mediaType };
 }
 
 /** What a HEAD says of a manifest; null when it does not say its digest, as old registries did. */

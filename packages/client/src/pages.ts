@@ -7,7 +7,7 @@ import type { IoOptions } from "./content.ts";
 const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Pages of one listing. */
-const PAGES_MAX = 1_000_000;
+const PAGES_MAX = 100_000;
 
 export interface PageOptions extends IoOptions {
   /** Entries per answer; the registry may give fewer. */
@@ -24,30 +24,24 @@ export function pagePath(path: string, { pageSize, after }: PageOptions): string
   return query.size === 0 ? path : `${path}?${query}`;
 }
 
-export interface Page {
-  readonly value: unknown;
-  readonly headers: Headers;
-}
-
 /** Every page of a listing, by its Link headers (RFC 8288, OCI Distribution Specification "Listing Tags"). @throws ClientError */
 export async function* listPages(
   connection: Connection,
   first: ApiRequest,
-): AsyncGenerator<Page, void, void> {
+): AsyncGenerator<unknown, void, void> {
   const { operation } = first;
   let target: string | URL = first.target;
-  const seen = new Set<string>();
   for (let page = 0; page < PAGES_MAX; page++) {
     const response: Response = await connection.send({ ...first, target });
     const text = await readText(response, { bytesMax: PAGE_BYTES_MAX, operation });
-    yield { value: parseJson(text, operation), headers: response.headers };
+    yield parseJson(text, operation);
     const next = nextLink(response.headers.get("Link"));
     if (next === null) return;
     const url: URL = connection.resolve(next, target);
-    if (seen.has(url.href)) throw new ClientError("server", `its pages lead in a circle`, { operation });
-    seen.add(url.href);
+    if (url.href === String(target)) break;
     target = url;
   }
+  throw new ClientError("server", "its pages do not end", { operation });
 }
 
 /** The address with `rel="next"`, or null. Some registries write it without brackets. */

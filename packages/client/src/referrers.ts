@@ -36,7 +36,7 @@ export async function* listReferrers(
 ): AsyncGenerator<Descriptor, void, void> {
   const isWanted = (entry: Descriptor) => artifactType === undefined || entry.artifactType === artifactType;
   try {
-    for await (const { value } of listPages(connection, request)) yield* entriesOf(value).filter(isWanted);
+    for await (const value of listPages(connection, request)) yield* entriesOf(value).filter(isWanted);
     return;
   } catch (error) {
     if (!(error instanceof ClientError) || (error.kind !== "not-found" && error.status !== 405)) throw error;

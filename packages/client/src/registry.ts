@@ -37,6 +37,6 @@ export class Registry {
       operation: `list ${this.host}`,
       signal: options.signal,
     } as const;
-    for await (const { value } of listPages(this.#connection, request)) yield* textsOf(value, "repositories");
+    for await (const value of listPages(this.#connection, request)) yield* textsOf(value, "repositories");
   }
 }

@@ -21,9 +21,6 @@ import { addToFallback, listReferrers } from "./referrers.ts";
 import { repositoryScope } from "./scopes.ts";
 import { startUpload, UploadSession } from "./upload-session.ts";
 
-/** Type of a request's body that is a manifest without a word on what it is. */
-const OCTETS = "application/octet-stream";
-
 interface Errand {
   readonly method: Method;
   /** What it is called in messages. */
@@ -124,11 +121,11 @@ export class Repository implements ContentSource, ContentTarget {
     const request = this.#about(reference, { method: "PUT", verb: "push", signal });
     const query = tags.map((tag) => `tag=${encodeURIComponent(tag)}`).join("&");
     const target = query === "" ? request.target : `${request.target}?${query}`;
-    const mediaType = manifest.mediaType === "" ? OCTETS : manifest.mediaType;
+    const { bytes, mediaType } = manifest;
     const response = await this.#connection.send({
       ...request,
       target,
-      body: { kind: "bytes", bytes: manifest.bytes, mediaType },
+      body: { kind: "bytes", bytes, mediaType },
     });
     await response.body?.cancel();
     const stored = parseDigest(response.headers.get("Docker-Content-Digest") ?? "");
@@ -194,7 +191,7 @@ export class Repository implements ContentSource, ContentTarget {
       scopes: [...this.#pushScopes(), repositoryScope(source.name, "pull")],
     };
     const query = new URLSearchParams({ mount: blob.digest, from: source.name });
-    const body = { kind: "bytes", bytes: new Uint8Array(), mediaType: OCTETS } as const;
+    const body = { kind: "bytes", bytes: new Uint8Array(), mediaType: "application/octet-stream" } as const;
     const response = await this.#connection.send({
       ...place,
       method: "POST",
@@ -244,7 +241,7 @@ export class Repository implements ContentSource, ContentTarget {
       operation: `list ${this.label}`,
       signal: options.signal,
     };
-    for await (const { value } of listPages(this.#connection, request)) yield* textsOf(value, "tags");
+    for await (const value of listPages(this.#connection, request)) yield* textsOf(value, "tags");
   }
 
   /** Manifests whose subject is `digest`, from the registry or from the fallback tag. */
