@@ -69,6 +69,8 @@ export interface Call {
   /** As they were typed, after the name. */
   readonly words: readonly string[];
   readonly world: World;
+  /** Every command that there is. */
+  readonly tree: Commands;
   readonly output: Output;
   /** Aborted by SIGINT and SIGTERM. Whoever asks for it promises to end soon after. */
   readonly signal: AbortSignal;

@@ -54,11 +54,16 @@ export function describeFailure(error: unknown, name: string): Failure {
   if (interrupted !== null) return { code: interrupted.code, text: "" };
   const code = exitCodeOf(error);
   const message = error instanceof Error ? error.message : String(error);
-  // The client's errors say themselves what was being done: `pull HOST/REPO:TAG: ...`.
-  const isComplete = error instanceof ClientError && error.operation !== null;
-  const text = `error: ${isComplete ? "" : `${name}: `}${printable(message)}\n`;
+  const text = `error: ${saysWhat(error, message, name) ? "" : `${name}: `}${printable(message)}\n`;
   const hint = hintOf(error, name);
   return { code, text: hint === null ? text : `${text}hint: ${printable(hint)}\n` };
+}
+
+/** Whether the message says itself what was being done: `pull HOST/REPO:TAG: ...`. */
+function saysWhat(error: unknown, message: string, name: string): boolean {
+  if (error instanceof ClientError && (error.operation !== null || error.status !== null)) return true;
+  const verb = name.split(" ").at(-1) ?? name;
+  return message.startsWith(`${verb} `) || message.startsWith(`${verb}:`);
 }
 
 /** What a signal left of a command: its reason comes up through whatever was waited for. */

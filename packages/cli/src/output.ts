@@ -1,5 +1,5 @@
 import { type Arguments, UsageError } from "./arguments.ts";
-import { formatTable, printable, printableText } from "./table.ts";
+import { formatTable, printable, printableText, widthOf } from "./table.ts";
 import type { Sink } from "./world.ts";
 
 const FORMATS = ["table", "text", "json", "jsonl", "yaml"] as const;
@@ -31,7 +31,12 @@ export interface ListView<T> {
   readonly id: (entry: T) => string;
   readonly head?: readonly string[];
   readonly cells?: (entry: T) => readonly string[];
+  /** Its line as a table and as text, in place of cells. */
+  readonly line?: (entry: T) => string;
 }
+
+/** A digest that is a cell of its own, and what of it tells it apart. */
+const WHOLE_DIGEST = /^(sha(?:256|512):[0-9a-f]{12})[0-9a-f]{52,}$/;
 
 /** Entries of a list that are kept to be printed at once. */
 const ENTRIES_MAX = 1_000_000;
@@ -102,7 +107,7 @@ export class Output {
     }
     if (lineOf !== null) return count;
     const { head = [], cells = () => [] } = view;
-    if (this.#format.kind === "table") this.#sink.write(formatTable(head, kept.map(cells)));
+    if (this.#format.kind === "table") this.#sink.write(this.#table(head, kept.map(cells)));
     else this.#sink.write(this.#document(kept.map(view.value)));
     return count;
   }
@@ -123,8 +128,11 @@ export class Output {
   }
 
   /** What a single entry is on its own; null: all are shown together. */
-  #lineOf<T>({ value, id, cells }: ListView<T>): ((entry: T) => string) | null {
+  #lineOf<T>({ value, id, cells, line }: ListView<T>): ((entry: T) => string) | null {
     const { kind } = this.#format;
+    if (line !== undefined && !this.#isQuiet && (kind === "table" || kind === "text")) {
+      return (entry) => `${printableText(line(entry))}\n`;
+    }
     if (this.#isQuiet || (cells === undefined && (kind === "table" || kind === "text"))) {
       return (entry) => `${printable(id(entry))}\n`;
     }
@@ -132,6 +140,17 @@ export class Output {
     if (kind === "jsonl") return (entry) => this.#cleaned(jsonLine(value(entry)));
     if (kind === "template") return (entry) => this.#cleaned(this.#rendered(value(entry)));
     return null;
+  }
+
+  /** Where it does not fit on the terminal, digests are shortened as docker does; other forms have them whole. */
+  #table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+    const text = formatTable(head, rows);
+    const { isTerminal, columns } = this.#sink;
+    if (!isTerminal || !text.split("\n").some((line) => widthOf(line) > columns)) return text;
+    return formatTable(
+      head,
+      rows.map((row) => row.map((cell) => cell.replace(WHOLE_DIGEST, "$1"))),
+    );
   }
 
   #rendered(value: unknown): string {
@@ -142,7 +161,7 @@ export class Output {
   #textOf({ value, table, text }: View, kind: "table" | "text"): string {
     if (table !== undefined && (kind === "table" || text === undefined)) {
       const { head, rows } = table();
-      return kind === "table" ? formatTable(head, rows) : rows.map(textRow).join("");
+      return kind === "table" ? this.#table(head, rows) : rows.map(textRow).join("");
     }
     return text?.() ?? printableText(Bun.YAML.stringify(value, null, 2));
   }

@@ -150,7 +150,7 @@ async function runCommand(
     isDebug = args.has("debug");
     if (command.isRaw !== true) checkPlaces(args, command.places);
     const output = await readOutput(args, world.stdout);
-    return await command.run(callOf({ name, args, words, world, output }));
+    return await command.run(callOf({ name, args, words, world, output, tree: TREE }));
   } catch (error) {
     const { code, text } = describeFailure(error, name);
     world.stderr.write(text);
@@ -161,7 +161,7 @@ async function runCommand(
 
 const NO_ARGUMENTS: Arguments = { places: [], has: () => false, get: () => null, all: () => [] };
 
-function callOf(parts: Pick<Call, "name" | "args" | "words" | "world" | "output">): Call {
+function callOf(parts: Omit<Call, "isQuiet" | "signal" | "say" | "warn">): Call {
   const { args, world } = parts;
   const isQuiet = args.has("quiet");
   const warn = (text: string) => world.stderr.write(`${printableText(text)}\n`);

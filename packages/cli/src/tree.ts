@@ -9,6 +9,60 @@ export const TREE: Commands = {
     summary: "run the registry",
     load: async () => (await import("./commands/serve.ts")).SERVE,
   },
+  catalog: {
+    summary: "list the repositories of a registry",
+    load: async () => (await import("./commands/catalog.ts")).CATALOG,
+  },
+  ls: {
+    summary: "list the tags of a repository",
+    load: async () => (await import("./commands/ls.ts")).LS,
+  },
+  digest: {
+    summary: "print the digest of an image, or of files",
+    load: async () => (await import("./commands/digest.ts")).DIGEST,
+  },
+  inspect: {
+    summary: "print what an image is",
+    load: async () => (await import("./commands/inspect.ts")).INSPECT,
+  },
+  config: {
+    summary: "print the config of an image",
+    load: async () => (await import("./commands/config.ts")).CONFIG,
+  },
+  layers: {
+    summary: "list the layers of an image",
+    load: async () => (await import("./commands/layers.ts")).LAYERS,
+  },
+  history: {
+    summary: "print how an image was made",
+    load: async () => (await import("./commands/history.ts")).HISTORY,
+  },
+  copy: {
+    summary: "copy images between registries",
+    aliases: ["cp"],
+    load: async () => (await import("./commands/copy.ts")).COPY,
+  },
+  tag: {
+    summary: "give an image more tags",
+    load: async () => (await import("./commands/tag.ts")).TAG,
+  },
+  untag: {
+    summary: "take tags away, and leave the image",
+    load: async () => (await import("./commands/untag.ts")).UNTAG,
+  },
+  delete: {
+    summary: "delete an image with all its tags",
+    aliases: ["rm"],
+    load: async () => (await import("./commands/delete.ts")).DELETE,
+  },
+  manifest: {
+    summary: "read and write manifests: get, head, put, delete, diff",
+    load: async () => (await import("./commands/manifest.ts")).MANIFEST,
+  },
+  blob: {
+    summary: "read and write blobs: get, head, put, delete, mount",
+    load: async () => (await import("./commands/blob.ts")).BLOB,
+  },
   admin: {
     summary: "accounts, robots, tokens, access rules, keys, audit, quotas",
     load: async () => (await import("./commands/admin.ts")).ADMIN,
@@ -16,6 +70,10 @@ export const TREE: Commands = {
   server: {
     summary: "look after a registry's data: gc, scrub, check, backup, restore",
     load: async () => (await import("./commands/server.ts")).SERVER,
+  },
+  completion: {
+    summary: "print a completion script for bash, zsh or fish",
+    load: async () => (await import("./commands/completion.ts")).COMPLETION,
   },
   version: {
     summary: "print the version",
@@ -25,8 +83,17 @@ export const TREE: Commands = {
     summary: "print this text, or that of a command",
     load: async () => (await import("./commands/help.ts")).HELP,
   },
+  __complete: {
+    summary: "print what may stand in place of the last word",
+    isHidden: true,
+    load: async () => (await import("./commands/complete.ts")).COMPLETE,
+  },
 };
 
 export const TREE_ABOUT = "stowage: a container registry, and what works with registries";
 
-export const TREE_EXAMPLES: readonly Example[] = [{ line: "serve", untested: "it runs until it is stopped" }];
+export const TREE_EXAMPLES: readonly Example[] = [
+  { line: "serve", untested: "it runs until it is stopped" },
+  { line: "ls localhost:5000/team/app --long" },
+  { line: "copy localhost:5000/team/app:1.0 localhost:5000/mirror/app:1.0" },
+];
