@@ -1,6 +1,6 @@
 import { ClientError } from "@stowage/client/client-error";
 import type { CredentialLookup, Credentials } from "@stowage/client/credentials";
-import { createCredentialStore } from "@stowage/client/node/credentials";
+import { type CredentialStore, createCredentialStore } from "@stowage/client/node/credentials";
 import { type Fetch, isLoopback, RegistryClient } from "@stowage/client/registry-client";
 import { type Exchange, traced } from "@stowage/client/traced-fetch";
 import { type Arguments, UsageError } from "./arguments.ts";
@@ -8,19 +8,32 @@ import type { Call } from "./command.ts";
 import { readSecret } from "./secret-input.ts";
 import { VERSION_NUMBER } from "./version-line.ts";
 
+export interface ClientExtra {
+  /** In place of options, environment and files. */
+  readonly credentials?: CredentialLookup;
+  /** Sees every request, for what the library has no word for. */
+  readonly around?: (send: Fetch) => Fetch;
+}
+
 /**
  * A client of the registries that somebody named: what `--username`, STOWAGE_USERNAME and --plain-http say is for them, and for
  * no other that a manifest or a redirect may name. @throws UsageError
  */
-export async function openClient(call: Call, registries: readonly string[]): Promise<RegistryClient> {
+export async function openClient(
+  call: Call,
+  registries: readonly string[],
+  { credentials, around = (send) => send }: ClientExtra = {},
+): Promise<RegistryClient> {
   const { args, world, warn } = call;
   const named = new Set(registries);
   const isPlain = args.has("plain-http");
   const tls = await readTls(args);
   // Bun ends a request after five minutes by itself; a large blob takes longer.
-  const send: Fetch = (request) => world.fetch(request, { timeout: false, ...tls } as BunFetchRequestInit);
+  const send: Fetch = around((request) =>
+    world.fetch(request, { timeout: false, ...tls } as BunFetchRequestInit),
+  );
   return new RegistryClient({
-    credentials: await credentialsOf(call, [...named]),
+    credentials: credentials ?? (await credentialsOf(call, [...named])),
     isPlainHttp: (registry) => isLoopback(registry) || (isPlain && named.has(registry)),
     fetch: args.has("debug") ? traced(send, (exchange) => warn(formatExchange(exchange))) : send,
     userAgent: `stowage/${VERSION_NUMBER}`,
@@ -32,12 +45,7 @@ async function credentialsOf(
   { args, world }: Call,
   registries: readonly string[],
 ): Promise<CredentialLookup> {
-  const store = createCredentialStore({
-    env: world.env,
-    homeDir: world.homeDir,
-    authFile: args.get("authfile") ?? undefined,
-    registries,
-  });
+  const store = storeOf({ args, world }, registries);
   const username = args.get("username");
   if (username === null) {
     if (args.has("password-stdin")) throw new UsageError("--password-stdin needs --username");
@@ -49,6 +57,19 @@ async function credentialsOf(
   }
   const given = await passwordOf({ args, world }, username);
   return async (asked) => (asked === registry ? given : await store.get(asked));
+}
+
+/** Where credentials are kept, as the options and the environment say. */
+export function storeOf(
+  { args, world }: Pick<Call, "args" | "world">,
+  registries: readonly string[] = [],
+): CredentialStore {
+  return createCredentialStore({
+    env: world.env,
+    homeDir: world.homeDir,
+    authFile: args.get("authfile") ?? undefined,
+    registries,
+  });
 }
 
 async function passwordOf(

@@ -3,7 +3,9 @@
 // Data folders and backups hold keys, hashes of passwords and images: nobody else's business on this machine.
 process.umask(0o077);
 
-const words = process.argv.slice(2);
+// Under this name docker runs a credential helper: an executable of one file sees it here.
+const isHelper = /(?:^|[\\/])docker-credential-[^\\/]*$/.test(process.argv0);
+const words = isHelper ? ["auth", "helper", ...process.argv.slice(2)] : process.argv.slice(2);
 
 if (words.length === 1 && (words[0] === "--version" || words[0] === "version")) {
   // process.stdout alone takes longer to load than all of this.

@@ -34,7 +34,8 @@ export async function askForSecret(prompt: string): Promise<string> {
   return first;
 }
 
-async function askOnce(prompt: string): Promise<string> {
+/** Asks once, and shows nothing of what is typed. Ends the process at Ctrl-C. */
+export async function askOnce(prompt: string): Promise<string> {
   const { stdin, stderr } = process;
   stderr.write(prompt);
   stdin.setRawMode(true);

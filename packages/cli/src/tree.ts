@@ -63,6 +63,18 @@ export const TREE: Commands = {
     summary: "read and write blobs: get, head, put, delete, mount",
     load: async () => (await import("./commands/blob.ts")).BLOB,
   },
+  login: {
+    summary: "sign in to a registry",
+    load: async () => (await import("./commands/login.ts")).LOGIN,
+  },
+  logout: {
+    summary: "forget what a registry is signed in to with",
+    load: async () => (await import("./commands/logout.ts")).LOGOUT,
+  },
+  auth: {
+    summary: "tokens, credentials, and who you are",
+    load: async () => (await import("./commands/auth.ts")).AUTH,
+  },
   admin: {
     summary: "accounts, robots, tokens, access rules, keys, audit, quotas",
     load: async () => (await import("./commands/admin.ts")).ADMIN,
