@@ -75,6 +75,62 @@ export const TREE: Commands = {
     summary: "tokens, credentials, and who you are",
     load: async () => (await import("./commands/auth.ts")).AUTH,
   },
+  pull: {
+    summary: "write an image to a folder or a file",
+    load: async () => (await import("./commands/pull.ts")).PULL,
+  },
+  push: {
+    summary: "push an image from a folder or a file",
+    load: async () => (await import("./commands/push.ts")).PUSH,
+  },
+  sync: {
+    summary: "bring repositories of a file up to date",
+    load: async () => (await import("./commands/sync.ts")).SYNC,
+  },
+  cat: {
+    summary: "print a file of an image",
+    load: async () => (await import("./commands/cat.ts")).CAT,
+  },
+  export: {
+    summary: "write the files of an image as one tar file",
+    load: async () => (await import("./commands/export.ts")).EXPORT,
+  },
+  diff: {
+    summary: "compare two images",
+    load: async () => (await import("./commands/diff.ts")).DIFF,
+  },
+  size: {
+    summary: "print how much an image is to pull",
+    load: async () => (await import("./commands/size.ts")).SIZE,
+  },
+  tree: {
+    summary: "print an image and what refers to it",
+    load: async () => (await import("./commands/tree.ts")).TREE_COMMAND,
+  },
+  attach: {
+    summary: "attach a file to an image",
+    load: async () => (await import("./commands/attach.ts")).ATTACH,
+  },
+  index: {
+    summary: "make and change images for several platforms",
+    load: async () => (await import("./commands/index.ts")).INDEX,
+  },
+  validate: {
+    summary: "read an image to its last byte and print what is wrong",
+    load: async () => (await import("./commands/validate.ts")).VALIDATE,
+  },
+  search: {
+    summary: "find repositories by name",
+    load: async () => (await import("./commands/search.ts")).SEARCH,
+  },
+  du: {
+    summary: "print how much repositories hold",
+    load: async () => (await import("./commands/du.ts")).DU,
+  },
+  demo: {
+    summary: "run a registry in memory with a small image in it",
+    load: async () => (await import("./commands/demo.ts")).DEMO,
+  },
   admin: {
     summary: "accounts, robots, tokens, access rules, keys, audit, quotas",
     load: async () => (await import("./commands/admin.ts")).ADMIN,

@@ -66,6 +66,10 @@ export const SERVER: Group = {
       examples: [{ line: "server restore registry-backup --data-dir restored" }],
       run: runRestore,
     }),
+    healthcheck: {
+      summary: "ask the server of this machine whether it works",
+      load: async () => (await import("./server-healthcheck.ts")).HEALTHCHECK,
+    },
   },
   examples: [
     { line: "server gc --dry-run" },

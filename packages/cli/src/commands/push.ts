@@ -1,0 +1,78 @@
+import { pushArchive } from "@stowage/client/archive/push-archive";
+import { copy } from "@stowage/client/copy";
+import { type ImageReference, requireImageReference } from "@stowage/client/image-reference";
+import { openSource } from "@stowage/client/node/open-transport";
+import { piecesOf } from "@stowage/client/streams";
+import { UsageError } from "../arguments.ts";
+import { openClient } from "../client.ts";
+import type { Call, Command } from "../command.ts";
+import { describeCopy, MOVE_OPTIONS, readMoveOptions } from "../content/copy-options.ts";
+import { transportOf } from "../content/open-image.ts";
+import { EXIT } from "../exit-codes.ts";
+import { openProgress } from "../progress.ts";
+
+export const PUSH: Command = {
+  about:
+    "Pushes an image from a folder or a file. The forms: oci:DIR[:TAG] (an OCI layout), oci-archive:FILE[:TAG], docker-archive:FILE[:NAME] (what `docker save` writes), a path of one of them, and `-` for an archive from standard input, which is pushed while it comes.",
+  places: [
+    { name: "SRC", completes: "file" },
+    { name: "REF", completes: "reference" },
+  ],
+  options: MOVE_OPTIONS,
+  shared: ["registry", "output", "progress"],
+  examples: [
+    { line: "push docker-archive:app.tar localhost:5000/team/copy:1.0" },
+    { line: "push oci:layout localhost:5000/team/copy:2.0" },
+    { line: "push - localhost:5000/team/copy:3.0 < app.tar" },
+    { line: "push app.tar localhost:5000/team/copy:4.0" },
+  ],
+  run: runPush,
+};
+
+async function runPush(call: Call): Promise<number> {
+  const { args, world, signal } = call;
+  const [place = "", text = ""] = args.places;
+  const transport = await transportOf(place);
+  if (transport === null)
+    throw new UsageError(
+      `"${place}" is no image; wanted oci:DIR, oci-archive:FILE, docker-archive:FILE, a file or -`,
+    );
+  const options = readMoveOptions(args);
+  const reference = requireImageReference(text);
+  if (transport.path === null && (options.platforms !== "all" || options.referrers === true))
+    throw new UsageError("--platform and --referrers need a file: standard input is pushed as it comes");
+  const repository = (await openClient(call, [reference.registry])).repository(reference);
+  const tags = tagsOf(reference);
+  const image = transport.reference;
+  let result: { readonly digest: string; readonly [more: string]: unknown };
+  if (transport.path === null) {
+    const archive = piecesOf(world.stdin.stream());
+    result = {
+      ...(await pushArchive(archive, repository, { tags, image, digest: reference.digest, signal })),
+    };
+  } else {
+    await using source = await openSource(transport);
+    using progress = openProgress(call);
+    const copied = await copy(source, reference.digest ?? image, repository, {
+      ...options,
+      tags,
+      signal,
+      onProgress: (event) => progress.onProgress(event),
+    });
+    call.say(describeCopy(copied));
+    result = { ...copied };
+  }
+  const name = `${repository.label}@${result.digest}`;
+  call.output.print({
+    value: { reference: name, source: place, tags, ...result },
+    text: () => `${name}\n`,
+    ids: () => [result.digest],
+  });
+  return EXIT.ok;
+}
+
+/** With a digest alone the image gets no tag. */
+function tagsOf({ tag, digest }: ImageReference): readonly string[] {
+  if (tag !== null) return [tag];
+  return digest === null ? ["latest"] : [];
+}
