@@ -39,6 +39,7 @@ export function processWorld(env: World["env"]): World {
 
 function sinkOf(stream: NodeJS.WriteStream): Sink {
   let isUsed = false;
+  let written: Promise<void> = Promise.resolve();
   // `stowage ls REPO | head`: whoever read the pipe has seen enough. Other programs end by SIGPIPE there.
   const onError = (error: NodeJS.ErrnoException) =>
     process.exit(error.code === "EPIPE" ? EXIT.pipe : EXIT.failed);
@@ -54,9 +55,10 @@ function sinkOf(stream: NodeJS.WriteStream): Sink {
       // Not before: a backup that goes to standard output says itself that nobody read it.
       if (!isUsed) stream.on("error", onError);
       isUsed = true;
-      stream.write(data);
+      // Bun calls back for an empty write at once, however much a slow pipe has not taken yet.
+      if (data.length > 0) written = new Promise((resolve) => stream.write(data, () => resolve()));
     },
-    flush: () => (isUsed ? new Promise((resolve) => stream.write("", () => resolve())) : Promise.resolve()),
+    flush: () => written,
   };
 }
 
