@@ -7,10 +7,11 @@ export type RepositoryName = string & { readonly [brand]: "RepositoryName" };
 export const REPOSITORY_NAME_LENGTH_MAX = 255;
 
 /** OCI Distribution Specification, "Pulling manifests": the grammar of `<name>`. */
-const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
+export const REPOSITORY_NAME_SYNTAX =
+  /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 
 /** `text` as a name, or null. The length is checked first, so the expression never sees a long hostile text. */
 export function parseRepositoryName(text: string): RepositoryName | null {
-  if (text.length > REPOSITORY_NAME_LENGTH_MAX || !NAME.test(text)) return null;
+  if (text.length > REPOSITORY_NAME_LENGTH_MAX || !REPOSITORY_NAME_SYNTAX.test(text)) return null;
   return text as RepositoryName;
 }

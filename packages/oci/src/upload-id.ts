@@ -3,9 +3,11 @@ declare const brand: unique symbol;
 /** Id of an upload session: 128 random bits in lower-case hexadecimal, so it cannot be guessed. */
 export type UploadId = string & { readonly [brand]: "UploadId" };
 
+export const UPLOAD_ID_SYNTAX = /^[0-9a-f]{32}$/;
+
 /** `text` as an upload id, or null. Uuids with dashes are not ours and therefore unknown. */
 export function parseUploadId(text: string): UploadId | null {
-  return /^[0-9a-f]{32}$/.test(text) ? (text as UploadId) : null;
+  return UPLOAD_ID_SYNTAX.test(text) ? (text as UploadId) : null;
 }
 
 export function randomUploadId(): UploadId {

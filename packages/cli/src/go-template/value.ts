@@ -1,6 +1,7 @@
 /**
  * Values of templates are those of JSON: null, booleans, numbers (safe integers are Go's int, others float64), strings,
- * arrays, and objects (Go's maps). `undefined` is Go's "no value": what a key gives that is not there.
+ * arrays, and objects (Go's maps; one with a toString of its own is a Stringer).
+ * `undefined` is Go's "no value": what a key gives that is not there.
  */
 export type Mapping = Readonly<Record<string, unknown>>;
 
@@ -66,6 +67,7 @@ export function formatPlain(value: unknown): string {
   if (value === undefined || value === null) return "<nil>";
   if (Array.isArray(value)) return `[${value.map(formatPlain).join(" ")}]`;
   if (isMapping(value)) {
+    if (Object.hasOwn(value, "toString")) return String(value);
     return `map[${keysOf(value)
       .map((key) => `${key}:${formatPlain(value[key])}`)
       .join(" ")}]`;

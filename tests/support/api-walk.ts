@@ -1,0 +1,65 @@
+import { capture, type ExampleStep, exampleSteps, fillIn, targetOf } from "@stowage/oci/api/example-steps";
+import { EXAMPLE_FILES, EXAMPLE_VARIABLES } from "@stowage/oci/api/examples";
+import { createAccount, setRules } from "./sign-in.ts";
+import { TestApp } from "./test-app.ts";
+
+/** What a step of the examples was answered. */
+export interface WalkedStep {
+  readonly step: ExampleStep;
+  readonly response: Response;
+  readonly body: string;
+}
+
+/** All examples of the API, in order, against a registry in this process where `alice` maintains everything. */
+export async function walkExamples(): Promise<readonly WalkedStep[]> {
+  await using app = new TestApp({ auth: {} });
+  const name = EXAMPLE_VARIABLES.USERNAME ?? "";
+  await createAccount(app, name);
+  await setRules(app, [[`user:${name}`, "**", "maintainer"]]);
+  const values: Record<string, string> = { ...EXAMPLE_VARIABLES };
+  const walked: WalkedStep[] = [];
+  for (const step of exampleSteps()) {
+    const response = await send(app, step, values);
+    // What the server does with an answer on its way to the socket.
+    const text = await response.text();
+    const body = step.route.method === "HEAD" ? "" : text;
+    if (text !== "" && !response.headers.has("Content-Type")) {
+      response.headers.set("Content-Type", "text/plain;charset=utf-8");
+    }
+    const captured = capture(step, { location: response.headers.get("Location"), body });
+    if (step.example.captures !== null) values[step.example.captures] = captured ?? "";
+    walked.push({ step, response, body });
+  }
+  return walked;
+}
+
+async function send(
+  app: TestApp,
+  step: ExampleStep,
+  values: Readonly<Record<string, string>>,
+): Promise<Response> {
+  const { example, route } = step;
+  const headers: Record<string, string> = { Host: "127.0.0.1:5000" };
+  for (const [name, value] of example.headers) headers[name] = fillIn(value, values);
+  if (!example.isAnonymous) {
+    headers.Authorization = `Basic ${btoa(fillIn("$USERNAME:$PASSWORD", values))}`;
+  }
+  const body = bodyOf(example.body, values);
+  if (example.body?.kind === "form") headers["Content-Type"] = "application/x-www-form-urlencoded";
+  if (body !== null && !example.isChunked) headers["Content-Length"] = String(Buffer.byteLength(body));
+  return await app.request(route.method, fillIn(targetOf(step), values), {
+    headers,
+    ...(body === null ? {} : { body }),
+  });
+}
+
+function bodyOf(
+  body: ExampleStep["example"]["body"],
+  values: Readonly<Record<string, string>>,
+): string | null {
+  if (body === null) return null;
+  if (body.kind === "file") return EXAMPLE_FILES[body.file] ?? "";
+  const form = new URLSearchParams();
+  for (const [name, value] of body.fields) form.append(name, fillIn(value, values));
+  return form.toString();
+}
