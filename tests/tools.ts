@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { WORKSPACE } from "./support/registry-process.ts";
 import { program, root, TOOLS } from "./support/suite.ts";
@@ -33,6 +33,7 @@ const UNSUMMED = "github.com/opencontainers/distribution-spec,oras.land";
  */
 export async function prepareTools(): Promise<void> {
   await installPackages();
+  await installNewman();
   if (!program("go").isMet) {
     process.stdout.write("!!! no Go here: clients that are built from source will be missing\n");
     return;
@@ -53,6 +54,17 @@ async function installPackages(): Promise<void> {
   await run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", ...missing], {
     DEBIAN_FRONTEND: "noninteractive",
   });
+}
+
+/** The runner of Postman collections, with its 150 packages, which the workspace shall not have. */
+async function installNewman(): Promise<void> {
+  const folder = join(TOOLS, "newman");
+  if (existsSync(join(folder, "node_modules", "newman"))) return;
+  await mkdir(folder, { recursive: true });
+  for (const name of ["package.json", "package-lock.json"]) {
+    await copyFile(join(WORKSPACE, "tests", "compat", "newman", name), join(folder, name));
+  }
+  await run(["npm", "ci", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund"], {});
 }
 
 async function buildClients(): Promise<void> {

@@ -11,7 +11,7 @@ import { addGarbageRoutes } from "./garbage.ts";
 import { addKeyRoutes } from "./keys.ts";
 import { addManifestRoutes } from "./manifests.ts";
 import { addNamespaceRoutes } from "./namespaces.ts";
-import { addOpenApi } from "./openapi.ts";
+import { addOpenApi, describeRoutes } from "./openapi.ts";
 import { addRepositoryRoutes } from "./repositories.ts";
 import { addRobotRoutes } from "./robots.ts";
 import { addPolicyRoutes } from "./policies.ts";
@@ -55,6 +55,11 @@ export async function answerApi(request: ApiRequest): Promise<Response> {
   const response = await api.fetch(inner, request);
   response.headers.set("Cache-Control", "no-store");
   return response;
+}
+
+/** The management API as an OpenAPI document, for those who have no server to ask. */
+export async function describeApi(): Promise<unknown> {
+  return await describeRoutes(api);
 }
 
 function createApi(): Api {

@@ -16,7 +16,12 @@ const DOCUMENT = {
 export function addOpenApi(api: Api): void {
   let text: Promise<unknown> | null = null;
   api.get("/openapi.json", async () => {
-    text ??= generateSpecs(api, { documentation: DOCUMENT, defaultValidationErrorResponse: false });
+    text ??= describeRoutes(api);
     return jsonResponse(await text);
   });
+}
+
+/** The OpenAPI document of the routes. */
+export async function describeRoutes(api: Api): Promise<unknown> {
+  return await generateSpecs(api, { documentation: DOCUMENT, defaultValidationErrorResponse: false });
 }
