@@ -149,7 +149,8 @@ async function runCommand(
     const args = command.isRaw === true ? NO_ARGUMENTS : readArguments(words, optionsOf(command));
     isDebug = args.has("debug");
     if (command.isRaw !== true) checkPlaces(args, command.places);
-    const output = await readOutput(args, world.stdout);
+    // A --format of the command's own says nothing about the output.
+    const output = await readOutput(command.shared.includes("output") ? args : NO_ARGUMENTS, world.stdout);
     return await command.run(callOf({ name, args, words, world, output, tree: TREE }));
   } catch (error) {
     const { code, text } = describeFailure(error, name);

@@ -139,6 +139,10 @@ export const TREE: Commands = {
     summary: "look after a registry's data: gc, scrub, check, backup, restore",
     load: async () => (await import("./commands/server.ts")).SERVER,
   },
+  api: {
+    summary: "the API as OpenAPI, Postman, Markdown, curl, or by a template",
+    load: async () => (await import("./commands/api.ts")).API,
+  },
   completion: {
     summary: "print a completion script for bash, zsh or fish",
     load: async () => (await import("./commands/completion.ts")).COMPLETION,
