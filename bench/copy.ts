@@ -40,7 +40,15 @@ const all: readonly Tool[] = [
   {
     name: "skopeo",
     command: (source, target) => [
-      ...[program("skopeo").path, "copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false", "--all", "--preserve-digests"],
+      ...[
+        program("skopeo").path,
+        "copy",
+        "-q",
+        "--src-tls-verify=false",
+        "--dest-tls-verify=false",
+        "--all",
+        "--preserve-digests",
+      ],
       ...[`docker://${source}`, `docker://${target}`],
     ],
   },

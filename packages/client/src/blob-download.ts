@@ -2,13 +2,11 @@ import { algorithmOf } from "@stowage/oci/digest";
 import { ClientError, type ClientErrorDetails, type ClientErrorKind } from "./client-error.ts";
 import type { ApiRequest, Connection } from "./connection.ts";
 import type { BlobRef } from "./content.ts";
-import { createHasher } from "./hasher.ts";
-import { streamOf } from "./streams.ts";
+import { createHasher, type Hasher } from "./hasher.ts";
 import { backoffMs } from "./wait.ts";
 
 /** A body that brings nothing for that long has broken off, in milliseconds. */
 const STALL_MS_MAX = 60_000;
-const STALL_CHECK_MS = 5_000;
 
 export interface Download {
   readonly connection: Connection;
@@ -23,53 +21,13 @@ export interface Download {
  */
 export async function openBlob(download: Download): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null> {
   const response = await ask(download, download.offset);
-  return response && streamOf(read(download, response));
+  if (response === null) return null;
+  const reading = new BlobReading(download, response);
+  // What nobody asked for yet is not read ahead.
+  return new ReadableStream(reading, { highWaterMark: 0 });
 }
 
-async function* read(
-  download: Download,
-  first: Response,
-): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
-  const { connection, blob, offset } = download;
-  const { operation, signal } = download.request;
-  const fail = (kind: ClientErrorKind, why: string, details: ClientErrorDetails = {}) =>
-    new ClientError(kind, why, { operation, ...details });
-  const hasher = offset === 0 ? createHasher(algorithmOf(blob.digest)) : null;
-  let at = offset;
-  let response: Response | null = first;
-  for (let failures = 0; ;) {
-    try {
-      for await (const piece of bodyFrom(response, at)) {
-        at += piece.byteLength;
-        if (at > blob.size)
-          throw fail("mismatch", `more than the ${blob.size} bytes came`, { wanted: blob.size });
-        hasher?.update(piece);
-        failures = 0;
-        yield piece;
-      }
-      if (at === blob.size) break;
-      throw fail("network", `the body ended at byte ${at} of ${blob.size}`);
-    } catch (cause) {
-      signal?.throwIfAborted();
-      failures += 1;
-      if (cause instanceof ClientError && cause.kind !== "network") throw cause;
-      if (failures > connection.retriesMax) {
-        throw fail("network", `the connection broke at byte ${at} of ${blob.size}`, { cause });
-      }
-    }
-    await connection.clock.wait(backoffMs(failures), signal);
-    response = await ask(download, at);
-    if (response === null) throw fail("not-found", "the blob is gone in the middle of it");
-  }
-  const got = hasher?.digest() ?? blob.digest;
-  if (got === blob.digest) return;
-  throw fail("mismatch", `the bytes have the digest ${got}; wanted ${blob.digest}`, {
-    wanted: blob.digest,
-    got,
-  });
-}
-
-/** Asks for the blob; null when there is none. A blob of no bytes has no range. */
+/** Asks for the blob from an offset on; null when there is none. A blob of no bytes has no range. */
 async function ask({ connection, request }: Download, offset: number): Promise<Response | null> {
   const headers: Record<string, string> = offset === 0 ? {} : { Range: `bytes=${offset}-` };
   const response = await connection.send({ ...request, headers, expected: [404] });
@@ -78,45 +36,94 @@ async function ask({ connection, request }: Download, offset: number): Promise<R
   return null;
 }
 
-/** The body from byte `at` of the blob on: a server that does not know ranges sends it from 0. */
-async function* bodyFrom(
-  response: Response,
-  at: number,
-): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
-  let skip = response.status === 206 ? 0 : at;
-  if (response.body === null) return;
-  for await (const piece of watched(response.body)) {
-    const rest = skip === 0 ? piece : piece.subarray(skip);
-    skip = Math.max(0, skip - piece.byteLength);
-    if (rest.byteLength > 0) yield rest;
-  }
-}
+type Reader = Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, "read" | "cancel">;
 
-/** Ends a body that brings nothing any more; only waiting for it counts, not what its reader takes. */
-async function* watched(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
-  const reader = body.getReader();
-  let isWaiting = true;
-  let quietChecks = 0;
-  const timer = setInterval(() => {
-    quietChecks = isWaiting ? quietChecks + 1 : 0;
-    // The read that waits ends with it.
-    if (isStalled()) void reader.cancel().catch(() => undefined);
-  }, STALL_CHECK_MS);
-  const isStalled = () => quietChecks * STALL_CHECK_MS >= STALL_MS_MAX;
-  try {
+/** One object and one read for each piece: a layer of a gigabyte comes in ten thousand of them. */
+class BlobReading {
+  readonly #download: Download;
+  readonly #hasher: Hasher | null;
+  #reader: Reader;
+  #at: number;
+  /** Bytes to leave out: a server that does not know ranges sends the blob from 0. */
+  #skip = 0;
+  #failures = 0;
+
+  constructor(download: Download, response: Response) {
+    this.#download = download;
+    this.#hasher = download.offset === 0 ? createHasher(algorithmOf(download.blob.digest)) : null;
+    this.#at = download.offset;
+    this.#reader = this.#begin(response);
+  }
+
+  async pull(controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> {
+    const { size } = this.#download.blob;
     for (;;) {
-      isWaiting = true;
-      const { done, value } = await reader.read();
-      isWaiting = false;
-      if (isStalled()) throw new ClientError("network", `nothing came for ${STALL_MS_MAX / 1_000} s`);
-      if (done) return;
-      yield value;
-      quietChecks = 0;
+      const piece = await this.#next();
+      if (piece === null) {
+        this.#requireDigest();
+        return controller.close();
+      }
+      const rest = piece.subarray(this.#skip);
+      this.#skip -= piece.byteLength - rest.byteLength;
+      if (rest.byteLength === 0) continue;
+      this.#at += rest.byteLength;
+      if (this.#at > size) {
+        await this.cancel();
+        throw this.#error("mismatch", `more than the ${size} bytes came`, { wanted: size });
+      }
+      this.#hasher?.update(rest);
+      return controller.enqueue(rest);
     }
-  } finally {
-    clearInterval(timer);
-    await reader.cancel().catch(() => undefined);
+  }
+
+  async cancel(): Promise<void> {
+    await this.#reader.cancel().catch(() => undefined);
+  }
+
+  #begin({ body, status }: Response): Reader {
+    this.#skip = status === 206 ? 0 : this.#at;
+    return (body ?? new Blob().stream()).getReader();
+  }
+
+  /** The next piece, or null at the blob's end; takes a broken connection up again. */
+  async #next(): Promise<Uint8Array<ArrayBuffer> | null> {
+    const { connection, blob, request } = this.#download;
+    for (;;) {
+      let cause: unknown;
+      // The read that waits ends with it, as if the body had.
+      const timer = setTimeout(() => void this.cancel(), STALL_MS_MAX);
+      try {
+        const { done, value } = await this.#reader.read();
+        if (!done) {
+          this.#failures = 0;
+          return value;
+        }
+        if (this.#at === blob.size) return null;
+      } catch (error) {
+        request.signal?.throwIfAborted();
+        cause = error;
+      } finally {
+        clearTimeout(timer);
+      }
+      this.#failures += 1;
+      if (this.#failures > connection.retriesMax) {
+        throw this.#error("network", `the connection broke at byte ${this.#at} of ${blob.size}`, { cause });
+      }
+      await connection.clock.wait(backoffMs(this.#failures), request.signal);
+      const response = await ask(this.#download, this.#at);
+      if (response === null) throw this.#error("not-found", "the blob is gone in the middle of it");
+      this.#reader = this.#begin(response);
+    }
+  }
+
+  #requireDigest(): void {
+    const wanted = this.#download.blob.digest;
+    const got = this.#hasher?.digest() ?? wanted;
+    if (got === wanted) return;
+    throw this.#error("mismatch", `the bytes have the digest ${got}; wanted ${wanted}`, { wanted, got });
+  }
+
+  #error(kind: ClientErrorKind, why: string, details: ClientErrorDetails = {}): ClientError {
+    return new ClientError(kind, why, { operation: this.#download.request.operation, ...details });
   }
 }

@@ -207,7 +207,10 @@ export class Connection {
       return await send(new Request(url.href, { ...init, signal: either }));
     } catch (cause) {
       signal?.throwIfAborted();
-      if (cause instanceof ClientError) throw cause;
+      // What a body failed with is the cause of what fetch fails with, or the same.
+      for (const error of [cause, cause instanceof Error ? cause.cause : null]) {
+        if (error instanceof ClientError) throw error;
+      }
       const why = deadline.signal.aborted ? `no answer within ${answerMsMax / 1_000} s` : reasonOf(cause);
       throw new ClientError("network", `cannot reach ${url.host}: ${why}`, { operation, cause });
     } finally {

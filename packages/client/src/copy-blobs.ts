@@ -73,13 +73,12 @@ export class CopyBlobs {
       return stream;
     };
     const { digest, size } = blob;
-    const onBytes = (count: number) => {
-      this.bytes += count;
-      this.#options.onProgress?.({ kind: "bytes", digest, size, bytes: count });
-    };
+    const { onProgress } = this.#options;
+    const onBytes = onProgress && ((bytes: number) => onProgress({ kind: "bytes", digest, size, bytes }));
     await this.#target.putBlob(blob, open, { ...io, onBytes }).catch((error: unknown) => {
       throw error instanceof ClientError || !this.#signal.aborted ? error : this.#signal.reason;
     });
+    this.bytes += size;
     return "copied";
   }
 }
