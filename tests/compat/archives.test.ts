@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { digestOf, seededBytes } from "../support/content.ts";
+import { blobOf, digestOf, seededBytes } from "../support/content.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { program, root, suite } from "../support/suite.ts";
+import { savedImage, tarOfParts } from "../support/tar.ts";
 import { ContainerStorage } from "./container-storage.ts";
 import { uploadContent } from "./content-upload.ts";
 import { Dockerd } from "./dockerd.ts";
@@ -326,6 +327,22 @@ suite("archives over HTTP and curl", [curl], () => {
         ]);
         expect(stdout).toContain("is no tar header");
       }
+    },
+    TEST_MS_MAX,
+  );
+
+  test(
+    "a sender that goes away in the middle leaves no byte",
+    async () => {
+      await using own = await RegistryProcess.start();
+      await using folder = await temporaryFolder();
+      const file = join(folder.path, "large.tar");
+      await Bun.write(file, tarOfParts(savedImage([blobOf(seededBytes(40_000_000, 3))]).parts));
+      const address = `${own.url}/v2/curl/gone/manifests/1`;
+      const slow = [curl.path, "-sS", "-T", file, "-H", TAR, "--limit-rate", "20M", "-m", "0.7", address];
+      expect((await runAny(slow)).exitCode).toBe(28);
+      const files = () => Array.fromAsync(new Bun.Glob("{uploads,blobs}/**").scan(own.dataDir));
+      await until("nothing is left", async () => (await files()).length === 0);
     },
     TEST_MS_MAX,
   );

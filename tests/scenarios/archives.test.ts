@@ -246,6 +246,22 @@ describe("an import is a push", () => {
     await expectNothing(app);
   });
 
+  test("an immutable tag stays, nothing is left of what should have moved it, and the same image is no move", async () => {
+    await using app = new TestApp();
+    const policies = { immutableTags: [{ repositories: ["**"], patterns: ["^v"] }] };
+    const headers = { "Content-Type": "application/json" };
+    const set = await app.request("PUT", "/api/v1/policies", { headers, body: JSON.stringify(policies) });
+    expect(set.status).toBeLessThan(300);
+    expect((await putArchive(app, "team/app/manifests/v1", archive)).status).toBe(201);
+    const before = await storedKeys(app);
+    const other = tarOfParts(savedImage([blobOf(seededBytes(20_000, 9))]).parts);
+    for (const path of ["team/app/manifests/v1", "team/app/manifests/x?tag=v1"]) {
+      expect(await errorCode(await putArchive(app, path, other))).toBe("TAG_IMMUTABLE");
+    }
+    expect(await storedKeys(app)).toEqual(before);
+    expect((await putArchive(app, "team/app/manifests/v1", archive)).status).toBe(201);
+  });
+
   test("the audit trail has it as a push", async () => {
     await using app = new TestApp();
     const response = await putArchive(app, "team/app/manifests/1.0", archive);
