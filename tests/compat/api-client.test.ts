@@ -87,7 +87,8 @@ check("manifest", pushed.response, 201);
 
 const tags = await client.GET("/v2/{name}/tags/list", { params: { path: { name } } });
 const pulled = await client.GET("/v2/{name}/manifests/{reference}", { params: { path: { name, reference: "latest" } } });
-const [first] = pulled.data !== undefined && "layers" in pulled.data ? pulled.data.layers : [];
+const manifest = pulled.data;
+const [first] = typeof manifest === "object" && "layers" in manifest ? manifest.layers : [];
 const blob = await client.GET("/v2/{name}/blobs/{digest}", {
   params: { path: { name, digest: first?.digest ?? "" } },
   parseAs: "text",

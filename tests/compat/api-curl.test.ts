@@ -23,8 +23,9 @@ async function shell(script: string, cwd: string, url: string): Promise<{ code: 
   return { stdout: await child.stdout.text(), code: await child.exited };
 }
 
-/** Answers as `curl -i` prints them. */
-function parseAnswer(text: string): Answer {
+/** Answers as `curl -i` prints them; those that only say that the body may come are passed over. */
+function parseAnswer(printed: string): Answer {
+  const text = printed.replace(/^HTTP\/1\.1 100 [^\r]*\r\n\r\n/, "");
   const end = text.indexOf("\r\n\r\n");
   const [first = "", ...lines] = text.slice(0, end).split("\r\n");
   const headers = new Headers();

@@ -17,12 +17,21 @@ export async function walkExamples(): Promise<readonly WalkedStep[]> {
   await createAccount(app, name);
   await setRules(app, [[`user:${name}`, "**", "maintainer"]]);
   const values: Record<string, string> = { ...EXAMPLE_VARIABLES };
+  const saved = new Map<string, Uint8Array<ArrayBuffer>>();
   const walked: WalkedStep[] = [];
   for (const step of exampleSteps()) {
-    const response = await send(app, step, values);
+    const response = await send(app, step, { values, saved });
     // What the server does with an answer on its way to the socket.
-    const text = await response.text();
-    const body = step.route.method === "HEAD" ? "" : text;
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const text = new TextDecoder().decode(bytes);
+    const { saves } = step.example;
+    if (saves !== null) {
+      saved.set(saves, bytes);
+      // Bun sends a stream in chunks, whatever length it is told.
+      response.headers.delete("Content-Length");
+      response.headers.set("Transfer-Encoding", "chunked");
+    }
+    const body = step.route.method === "HEAD" || saves !== null ? "" : text;
     if (text !== "" && !response.headers.has("Content-Type")) {
       response.headers.set("Content-Type", "text/plain;charset=utf-8");
     }
@@ -33,18 +42,21 @@ export async function walkExamples(): Promise<readonly WalkedStep[]> {
   return walked;
 }
 
-async function send(
-  app: TestApp,
-  step: ExampleStep,
-  values: Readonly<Record<string, string>>,
-): Promise<Response> {
+/** What earlier answers left for later requests. */
+interface Known {
+  readonly values: Readonly<Record<string, string>>;
+  readonly saved: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+}
+
+async function send(app: TestApp, step: ExampleStep, known: Known): Promise<Response> {
+  const { values } = known;
   const { example, route } = step;
   const headers: Record<string, string> = { Host: "127.0.0.1:5000" };
   for (const [name, value] of example.headers) headers[name] = fillIn(value, values);
   if (!example.isAnonymous) {
     headers.Authorization = `Basic ${btoa(fillIn("$USERNAME:$PASSWORD", values))}`;
   }
-  const body = bodyOf(example.body, values);
+  const body = bodyOf(example.body, known);
   if (example.body?.kind === "form") headers["Content-Type"] = "application/x-www-form-urlencoded";
   if (body !== null && !example.isChunked) headers["Content-Length"] = String(Buffer.byteLength(body));
   return await app.request(route.method, fillIn(targetOf(step), values), {
@@ -55,9 +67,10 @@ async function send(
 
 function bodyOf(
   body: ExampleStep["example"]["body"],
-  values: Readonly<Record<string, string>>,
-): string | null {
+  { values, saved }: Known,
+): string | Uint8Array<ArrayBuffer> | null {
   if (body === null) return null;
+  if (body.kind === "saved") return saved.get(body.file) ?? "";
   if (body.kind === "file") return EXAMPLE_FILES[body.file] ?? "";
   const form = new URLSearchParams();
   for (const [name, value] of body.fields) form.append(name, fillIn(value, values));

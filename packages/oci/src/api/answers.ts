@@ -134,6 +134,7 @@ export function exampleOf(text: Partial<ApiExample> & Pick<ApiExample, "status">
     headers: [],
     body: null,
     isChunked: false,
+    saves: null,
     isAnonymous: false,
     captures: null,
     after: [],

@@ -120,3 +120,7 @@ const SCHEMA1_FORMAT = `{
 export const SCHEMA1: readonly ApiBody[] = [MEDIA_TYPE.dockerSchema1Signed, MEDIA_TYPE.dockerSchema1].map(
   (contentType) => ({ contentType, format: SCHEMA1_FORMAT, schema: "Schema1Manifest" }),
 );
+
+/** Images in a tar file: what docker save, podman, skopeo and crane write. */
+export const TAR: ApiBody = { contentType: "application/x-tar", format: "<tar file>", schema: null };
+export const ARCHIVES: readonly ApiBody[] = [TAR, { ...TAR, contentType: "application/gzip" }];

@@ -43,9 +43,9 @@ export function curlOf(step: ExampleStep): string {
   const { route, example } = step;
   const isHead = route.method === "HEAD";
   const words = [
-    isHead ? "curl -I" : "curl -i",
+    isHead ? "curl -I" : example.saves === null ? "curl -i" : `curl -D - -o ${example.saves}`,
     ...(example.isAnonymous || !usesCredentials(step) ? [] : ['-u "$USERNAME:$PASSWORD"']),
-    ...(isHead || (route.method === "GET" && example.body === null) ? [] : [`-X ${route.method}`]),
+    ...(isImplied(step) ? [] : [`-X ${route.method}`]),
     ...example.headers.map(([name, value]) => `-H ${quote(`${name}: ${value}`)}`),
     ...(example.isChunked ? ["-H 'Transfer-Encoding: chunked'"] : []),
     ...bodyWords(example.body),
@@ -55,12 +55,21 @@ export function curlOf(step: ExampleStep): string {
   return example.captures === null ? command : `${command} | tee answer\n${CAPTURES[example.captures] ?? ""}`;
 }
 
+/** Whether curl knows the method by what it is told to do. */
+function isImplied({ route, example }: ExampleStep): boolean {
+  if (route.method === "HEAD") return true;
+  return route.method === "GET"
+    ? example.body === null
+    : route.method === "PUT" && example.body?.kind === "saved";
+}
+
 function usesCredentials({ request }: ExampleStep): boolean {
   return request.parameters.some(({ name }) => name === "Authorization");
 }
 
 function bodyWords(body: ExampleStep["example"]["body"]): readonly string[] {
   if (body === null) return [];
+  if (body.kind === "saved") return [`-T ${body.file}`];
   if (body.kind === "file") return [`--data-binary @${body.file}`];
   return body.fields.map(([name, value]) => `--data-urlencode ${quote(`${name}=${value}`)}`);
 }

@@ -116,6 +116,18 @@ export const MORE_TAGS = parameter("query", "tag", {
   example: "latest",
 });
 
+export const IMAGE_IN_ARCHIVE = parameter("query", "image", {
+  format: "<name>",
+  description: "Which image of the archive is meant, when there are several: its tag or name in there.",
+  example: "demo/hello:v1",
+});
+
+export const PLATFORM = parameter("query", "platform", {
+  format: "<os>/<architecture>[/<variant>]",
+  description: "Of an index, only the image of this platform.",
+  example: "linux/amd64",
+});
+
 export const ARTIFACT_TYPE = parameter("query", "artifactType", {
   required: true,
   format: "<media type>",
@@ -236,6 +248,12 @@ export const CACHE_CONTROL = field("Cache-Control", {
   format: "<directives>",
   description: "`immutable` for what is asked for by digest, `no-cache` for a tag, `no-store` for secrets.",
   example: "no-cache",
+});
+
+export const CONTENT_DISPOSITION = field("Content-Disposition", {
+  format: 'attachment; filename="<file>"',
+  description: "A name for the file.",
+  example: 'attachment; filename="hello-v1.tar"',
 });
 
 export const VARY = field("Vary", {

@@ -72,6 +72,7 @@ function requestPart(request: ApiRequest, recorded: RecordedAnswer | undefined):
   const parts = [`#### ${request.name}`, request.description];
   if (request.example !== null) parts.push(fence("sh", curlCommands(request.id).join("\n\n")));
   if (recorded !== undefined) parts.push(fence("http", httpText(recorded)));
+  if (request.example?.saves != null) parts.push(`The body is in the file \`${request.example.saves}\`.`);
   const parameters = request.parameters.filter(({ name }) => name !== "Authorization");
   if (parameters.length > 0) {
     const rows = parameters.map((parameter) => [

@@ -101,6 +101,8 @@ export interface ApiExample {
   readonly body: ExampleBody | null;
   /** Sent as a stream of unknown length. */
   readonly isChunked: boolean;
+  /** File that the body of the answer is written to, which is bytes that nobody wants to read; or null. */
+  readonly saves: string | null;
   /** Without credentials. */
   readonly isAnonymous: boolean;
   /** Variable that is set from the answer. */
@@ -111,4 +113,6 @@ export interface ApiExample {
 
 export type ExampleBody =
   | { readonly kind: "file"; readonly file: string }
+  /** What an example before it has saved. */
+  | { readonly kind: "saved"; readonly file: string }
   | { readonly kind: "form"; readonly fields: readonly (readonly [name: string, value: string])[] };

@@ -15,7 +15,8 @@ type Json = Readonly<Record<string, unknown>>;
  * and in each request a test of its status. Run as a whole, in order, it pushes, pulls and deletes.
  */
 export function postmanCollection(): Json {
-  const steps = exampleSteps();
+  // A collection cannot save a file and send it: such a request would need the reader's own.
+  const steps = exampleSteps().filter(({ example }) => example.body?.kind !== "saved");
   // In the order in which their examples work, which is that of the routes.
   const entities = [...new Set(steps.map(({ route }) => route.entity))];
   return {
@@ -89,6 +90,7 @@ function url(step: ExampleStep): Json {
 }
 
 function body(wanted: NonNullable<ExampleStep["example"]["body"]>): Json {
+  if (wanted.kind === "saved") return { mode: "file", file: { src: wanted.file } };
   if (wanted.kind === "file") return { mode: "raw", raw: EXAMPLE_FILES[wanted.file] ?? "" };
   return {
     mode: "urlencoded",

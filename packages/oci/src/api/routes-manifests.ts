@@ -1,17 +1,20 @@
 import { changeRequest, empty, file, readRequest, success } from "./answers.ts";
-import { IMAGE, IMAGES, INDEX_BODIES, MANIFESTS, SCHEMA1 } from "./bodies.ts";
+import { ARCHIVES, IMAGE, IMAGES, INDEX_BODIES, MANIFESTS, SCHEMA1, TAR } from "./bodies.ts";
 import {
   ACCEPT,
   CACHE_CONTROL,
   CONTENT_DIGEST,
+  CONTENT_DISPOSITION,
   CONTENT_LENGTH,
   ETAG,
+  IMAGE_IN_ARCHIVE,
   IF_NONE_MATCH,
   MANIFEST_LOCATION,
   MORE_TAGS,
   NAME,
   OCI_SUBJECT,
   OCI_TAG,
+  PLATFORM,
   PULLS_LIMIT,
   REFERENCE,
   VARY,
@@ -45,6 +48,51 @@ function created(headers: readonly ApiField[] = []): ApiAnswer {
     headers: [MANIFEST_LOCATION, CONTENT_DIGEST, ...headers, WARNING],
   });
 }
+
+/** Kept for the import that follows it in the examples. */
+const ARCHIVE_FILE = "image.tar";
+
+const EXPORT: ApiRequest = readRequest({
+  id: "get-archive",
+  name: "The whole image as a file",
+  description:
+    "An OCI layout and a docker-archive in one, as docker load, podman, skopeo and crane read it: the same bytes each time. Of an index all images, or that of `platform`.",
+  parameters: [NAME, REFERENCE, { ...ACCEPT, required: true, example: TAR.contentType }, PLATFORM],
+  successes: [
+    success({
+      name: "Archive",
+      status: 200,
+      description: "A tar file. `Docker-Content-Digest` is that of the manifest in it.",
+      headers: [{ ...CONTENT_LENGTH, required: false }, CONTENT_DISPOSITION, ...MANIFEST_HEADERS],
+      bodies: [TAR],
+    }),
+  ],
+  errors: [...UNKNOWN, "REQUEST_INVALID", "SIZE_INVALID", "UNSUPPORTED"],
+  example: {
+    status: 200,
+    path: { reference: "$TAG" },
+    headers: [["Accept", TAR.contentType]],
+    saves: ARCHIVE_FILE,
+  },
+});
+
+const IMPORT: ApiRequest = changeRequest({
+  id: "put-archive",
+  name: "Push an image as a file",
+  description:
+    "What docker save, podman, skopeo or crane wrote, also gzipped: blobs and manifest in one request. Everything in it is verified; of what is refused, nothing is left.",
+  parameters: [NAME, REFERENCE, IMAGE_IN_ARCHIVE, { ...MORE_TAGS, required: false }],
+  bodies: ARCHIVES,
+  successes: [created([OCI_TAG])],
+  errors: [...PUT_ERRORS, "BLOB_UPLOAD_INVALID"],
+  example: {
+    status: 201,
+    path: { name: "$COPY", reference: "$TAG" },
+    headers: [["Content-Type", TAR.contentType]],
+    body: { kind: "saved", file: ARCHIVE_FILE },
+    after: ["get-archive"],
+  },
+});
 
 const PUT: readonly ApiRequest[] = [
   changeRequest({
@@ -97,6 +145,7 @@ const PUT: readonly ApiRequest[] = [
     errors: PUT_ERRORS,
     example: { status: 201, path: { reference: "$ARTIFACT" }, headers: IMAGE_TYPE, body: file("artifact") },
   }),
+  IMPORT,
   changeRequest({
     id: "put-schema1",
     name: "Push a manifest of schema 1",
@@ -154,6 +203,7 @@ const GET: readonly ApiRequest[] = [
     errors: UNKNOWN,
     example: { status: 200, path: { reference: "$INDEX" } },
   }),
+  EXPORT,
   readRequest({
     id: "get-manifest-schema1",
     name: "For a client of before schema 2",
