@@ -7,7 +7,8 @@ import { exampleSteps } from "@stowage/oci/api/example-steps";
 import { EXAMPLE_VARIABLES } from "@stowage/oci/api/examples";
 import { type Answer, differences } from "../support/api-answer.ts";
 import { program, suite } from "../support/suite.ts";
-import { PASSWORD, startWithAccounts } from "./auth-registry.ts";
+import { managementCurls, stepsBefore } from "../docs/management-reference.ts";
+import { manage, PASSWORD, startWithAccounts } from "./auth-registry.ts";
 
 const curl = program("curl");
 
@@ -52,6 +53,29 @@ suite("documented curl calls", [curl], () => {
         return answer === undefined ? [`${step.request.id} was not answered`] : differences(step, answer);
       });
       expect(problems).toEqual([]);
+    } finally {
+      await rm(cwd, { recursive: true, force: true });
+    }
+  });
+
+  test("each call of the management API is answered with success", async () => {
+    await using registry = await startWithAccounts();
+    await manage(registry, "PUT", "/users/mary", { isAdmin: true });
+    const cwd = await mkdtemp(join(tmpdir(), "stowage-curl-"));
+    try {
+      const before = stepsBefore().map(curlOf);
+      const mark = "\n=== next ===\n";
+      const calls = (await managementCurls()).map(
+        (call) => `printf '${mark.replaceAll("\n", "\\n")}'\n${call}`,
+      );
+      const script = [curlPreamble(), ...before, ...calls].join("\n");
+      const { stdout } = await shell(script, cwd, registry.url);
+      const answers = stdout.split(mark).slice(1).map(parseAnswer);
+      expect(answers.length).toBe(calls.length);
+      const refused = answers.flatMap(({ status, body }, at) =>
+        status >= 200 && status < 300 ? [] : [`${calls[at]} was answered ${status}: ${body}`],
+      );
+      expect(refused).toEqual([]);
     } finally {
       await rm(cwd, { recursive: true, force: true });
     }

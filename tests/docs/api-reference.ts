@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { apiMarkdown } from "@stowage/oci/api/markdown";
 import { WORKSPACE } from "../support/registry-process.ts";
+import { managementReference } from "./management-reference.ts";
 import { recordAnswers } from "./record-answers.ts";
 
 /** Files that are made of the descriptor and its examples, by their path from the workspace. */
@@ -8,6 +9,7 @@ export async function apiReferenceFiles(): Promise<Readonly<Record<string, strin
   const answers = await recordAnswers();
   const files = {
     "docs/api.md": apiMarkdown(answers),
+    "docs/api-management.md": await managementReference(),
     "packages/oci/src/api/recorded-answers.json": JSON.stringify(answers),
   };
   const formatted = Object.entries(files).map(

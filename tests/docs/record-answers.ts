@@ -20,7 +20,7 @@ export async function recordAnswers(): Promise<Readonly<Record<string, RecordedA
 }
 
 /** In the order of their names; `Set-Cookie` is the only one that would come several times, and there is none. */
-function headersOf(headers: Headers): readonly (readonly string[])[] {
+export function headersOf(headers: Headers): readonly (readonly string[])[] {
   return [...headers]
     .map(([name, value]) => [titleCase(name), mask(value)])
     .toSorted(([a = ""], [b = ""]) => (a < b ? -1 : 1));
@@ -48,10 +48,15 @@ const MASKS: readonly (readonly [pattern: RegExp, instead: string])[] = [
   [/(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])/g, "0123456789abcdef0123456789abcdef"],
   [/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, "eyJhbGciOiJFUzI1NiJ9.e30.c2lnbmF0dXJl"],
   [/"refresh_token":"[^"]+"/g, '"refresh_token":"<refresh token>"'],
+  [/\bstw_[\w-]+/g, "<secret>"],
+  // Ids of access tokens, and passwords that the registry made.
+  [/"id":"[A-Za-z0-9]{12}"/g, '"id":"<id>"'],
+  [/"password":"[^"]+"/g, '"password":"<password>"'],
   [/"(kid|x|y|signature|protected)":( ?)"[^"]+"/g, '"$1":$2"<$1>"'],
   [/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, "2026-01-01T00:00:00.000Z"],
 ];
 
-function mask(text: string): string {
+/** The answer without what is different each time. */
+export function mask(text: string): string {
   return MASKS.reduce((masked, [pattern, instead]) => masked.replaceAll(pattern, instead), text);
 }

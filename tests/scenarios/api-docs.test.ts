@@ -6,8 +6,10 @@ import { API_REQUESTS, API_ROUTES } from "@stowage/oci/api/routes";
 import { createMatcher } from "@stowage/server/http/v2/match";
 import { V2_ROUTES } from "@stowage/server/http/v2/routes";
 import { apiReferenceFiles, inWorkspace } from "../docs/api-reference.ts";
+import { MANAGEMENT_EXAMPLES } from "../docs/management-examples.ts";
+import { managementOperations } from "../docs/management-reference.ts";
 
-test("docs/api.md and the recorded answers are up to date (npm run docs:api writes them)", async () => {
+test("docs/api.md, docs/api-management.md and the recorded answers are up to date (npm run docs:api writes them)", async () => {
   for (const [path, text] of Object.entries(await apiReferenceFiles())) {
     const isCurrent = (await Bun.file(inWorkspace(path)).text()) === text;
     expect([path, isCurrent ? "is current" : "is stale: run npm run docs:api"]).toEqual([path, "is current"]);
@@ -86,4 +88,9 @@ test("diagrams are pull, push, mount, chunked upload and token login, in lines t
     const opened = lines.filter((text) => /^ *(?:opt|loop) /.test(text)).length;
     expect(lines.filter((text) => /^ *end$/.test(text)).length).toBe(opened);
   }
+});
+
+test("every operation of the management API has one example, and no example another one", async () => {
+  const operations = (await managementOperations()).map(({ id }) => id);
+  expect(MANAGEMENT_EXAMPLES.map(({ operation }) => operation).toSorted()).toEqual(operations.toSorted());
 });

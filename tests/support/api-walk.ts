@@ -10,16 +10,30 @@ export interface WalkedStep {
   readonly body: string;
 }
 
-/** All examples of the API, in order, against a registry in this process where `alice` maintains everything. */
-export async function walkExamples(): Promise<readonly WalkedStep[]> {
-  await using app = new TestApp({ auth: {} });
+/** A registry in this process for the examples: `alice` administers it, and maintains everything in it. */
+export async function openExampleApp(): Promise<TestApp> {
+  const app = new TestApp({ auth: {} });
   const name = EXAMPLE_VARIABLES.USERNAME ?? "";
-  await createAccount(app, name);
+  await createAccount(app, name, { isAdmin: true });
   await setRules(app, [[`user:${name}`, "**", "maintainer"]]);
+  return app;
+}
+
+/** All examples of the API, in order, against a fresh registry. */
+export async function walkExamples(): Promise<readonly WalkedStep[]> {
+  await using app = await openExampleApp();
+  return await walkExamplesIn(app, exampleSteps());
+}
+
+/** These steps of them against a registry of `openExampleApp`, where they leave what they push. */
+export async function walkExamplesIn(
+  app: TestApp,
+  steps: readonly ExampleStep[],
+): Promise<readonly WalkedStep[]> {
   const values: Record<string, string> = { ...EXAMPLE_VARIABLES };
   const saved = new Map<string, Uint8Array<ArrayBuffer>>();
   const walked: WalkedStep[] = [];
-  for (const step of exampleSteps()) {
+  for (const step of steps) {
     const response = await send(app, step, { values, saved });
     // What the server does with an answer on its way to the socket.
     const bytes = new Uint8Array(await response.arrayBuffer());

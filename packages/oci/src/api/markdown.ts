@@ -27,8 +27,8 @@ const INTRODUCTION = `# The API
 <!-- Made by \`npm run docs:api\` from packages/oci/src/api: change it there. -->
 
 Everything of [OCI Distribution](https://github.com/opencontainers/distribution-spec/blob/main/spec.md) 1.1 and Docker Registry
-HTTP API V2. [Notes on the API](api-notes.md) say what does not belong to one endpoint: signing in, the management API, limits,
-and what is answered where the documents leave a choice.
+HTTP API V2. The management API is in [a page of its own](api-management.md). [Notes on the API](api-notes.md) say what does not belong
+to one endpoint: signing in, limits, and what is answered where the documents leave a choice.
 
 The same as OpenAPI, with the management API: \`stowage api spec --format openapi\`; as a Postman collection, a script of curl calls,
 and this page: \`--format postman|curl|markdown\`; in a form of your own: \`stowage api template FILE\`.`;
