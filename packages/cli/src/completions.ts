@@ -8,7 +8,6 @@ import {
   type Group,
   isGroup,
 } from "./command.ts";
-import { liveCompletions } from "./live-completions.ts";
 import { optionsOf } from "./shared-options.ts";
 import { printable } from "./table.ts";
 
@@ -122,6 +121,8 @@ async function placeCandidates(
 ): Promise<readonly Candidate[]> {
   if (typeof completes !== "string") return completes.map((text) => ({ text, help: "" }));
   if (completes === "file") return [FILES];
+  // Commands and options are completed without what it takes to ask a registry.
+  const { liveCompletions } = await import("./live-completions.ts");
   const live = await liveCompletions(completes, typed);
   const all = live.map((text) => ({ text, help: "" }));
   return completes === "image" ? [...all, FILES] : all;

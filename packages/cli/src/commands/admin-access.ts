@@ -37,11 +37,11 @@ export const ACCESS: AdminNoun = {
     },
   },
   examples: [
-    "stowage admin access grant user:alice push 'team/**'",
-    "stowage admin access grant anonymous pull '**'",
-    "stowage admin access grant group:ops maintainer 'infra/**' 'tools/*'",
-    "stowage admin access check user:alice push team/app",
-    "stowage admin access get > access.json && stowage admin access set access.json",
+    "admin access grant user:alice push 'team/**'",
+    "admin access grant anonymous pull '**'",
+    "admin access grant group:ops maintainer 'infra/**' 'tools/*'",
+    "admin access check user:alice push team/app",
+    "admin access get > access.json && stowage admin access set access.json",
   ],
 };
 

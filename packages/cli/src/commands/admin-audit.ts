@@ -26,10 +26,7 @@ export const AUDIT: AdminNoun = {
       run: list,
     },
   },
-  examples: [
-    "stowage admin audit list --caller alice --since 24h",
-    "stowage admin audit list --action login.failed",
-  ],
+  examples: ["admin audit list --caller alice --since 24h", "admin audit list --action login.failed"],
 };
 
 async function list({ call, args, print }: AdminCall): Promise<number> {

@@ -1,5 +1,6 @@
 import type { Arguments, OptionSpecs } from "../arguments.ts";
 import type { Call } from "../api-client.ts";
+import type { Example } from "../command.ts";
 
 /** What a command of `stowage admin` gets. */
 export interface AdminCall {
@@ -30,8 +31,8 @@ export interface AdminCommand {
 export interface AdminNoun {
   readonly help: string;
   readonly commands: Readonly<Record<string, AdminCommand>>;
-  /** Lines that can be typed as they are. */
-  readonly examples: readonly string[];
+  /** Lines that can be typed as they are; an object says why tests do not type it. */
+  readonly examples: readonly (string | Example)[];
 }
 
 /** Every entry of a listing, page by page; it stops after ENTRIES_MAX. */

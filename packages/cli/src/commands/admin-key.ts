@@ -14,7 +14,7 @@ export const KEY: AdminNoun = {
       run: rotate,
     },
   },
-  examples: ["stowage admin key list", "stowage admin key rotate --revoke-all"],
+  examples: ["admin key list", "admin key rotate --revoke-all"],
 };
 
 async function list({ call, args, print }: AdminCall): Promise<number> {

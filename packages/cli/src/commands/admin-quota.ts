@@ -24,7 +24,7 @@ export const QUOTA: AdminNoun = {
     },
     remove: { places: "NAMESPACE", help: "lift it", run: remove },
   },
-  examples: ["stowage admin quota set team --bytes 10GiB --repositories 50", "stowage admin quota list"],
+  examples: ["admin quota set team --bytes 10GiB --repositories 50", "admin quota list"],
 };
 
 async function list({ call, args, print }: AdminCall): Promise<number> {

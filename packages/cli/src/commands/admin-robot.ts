@@ -42,9 +42,9 @@ export const ROBOT: AdminNoun = {
     delete: { places: "NAME", help: "delete it with its tokens", run: remove },
   },
   examples: [
-    "stowage admin robot create ci --allow push:team/** --allow pull:lib/**",
-    "TOKEN=$(stowage admin robot create deploy --allow pull:** --expires 90d -q)",
-    "stowage admin robot rotate ci --overlap 1h",
+    "admin robot create ci --allow push:team/** --allow pull:lib/**",
+    "admin robot create deploy --allow pull:** --expires 90d -q",
+    "admin robot rotate ci --overlap 1h",
   ],
 };
 

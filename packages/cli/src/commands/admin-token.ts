@@ -41,9 +41,15 @@ export const TOKEN: AdminNoun = {
     revoke: { places: "ID", help: "end one", options: ACCOUNT, run: revoke },
   },
   examples: [
-    "stowage admin token list --account alice",
-    "stowage admin token create laptop --server https://registry.example.com --expires 90d",
-    "stowage admin token revoke 3nFJx0bA91Zc --account robot:ci",
+    "admin token list --account alice",
+    {
+      line: "admin token create laptop --server https://registry.example.com --expires 90d",
+      untested: "it needs that registry, and a password",
+    },
+    {
+      line: "admin token revoke 3nFJx0bA91Zc --account robot:ci",
+      untested: "the id is one that `admin token list` prints",
+    },
   ],
 };
 

@@ -43,9 +43,9 @@ export const USER: AdminNoun = {
     delete: { places: "NAME", help: "delete it with its tokens", run: remove },
   },
   examples: [
-    "stowage admin user create alice",
-    "stowage admin user create alice --password-stdin < password.txt",
-    "stowage admin user set-password admin",
+    "admin user create alice",
+    "admin user create alice --password-stdin < password.txt",
+    "admin user set-password admin",
   ],
 };
 

@@ -9,7 +9,7 @@ export const WORKLOAD: AdminNoun = {
     get: { places: "", help: "print them, a JSON document", run: get },
     set: { places: "FILE|-", help: "replace them by such a document", run: set },
   },
-  examples: ["stowage admin workload get > workloads.json", "stowage admin workload set workloads.json"],
+  examples: ["admin workload get > workloads.json", "admin workload set workloads.json"],
 };
 
 async function get({ call, args, print }: AdminCall): Promise<number> {

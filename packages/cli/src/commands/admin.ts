@@ -40,7 +40,7 @@ function noun(name: string, summary: string, load: () => Promise<AdminNoun>): En
 }
 
 function groupOf(name: string, { help, commands, examples: lines }: AdminNoun): Group {
-  const examples = lines.map((line) => ({ line: line.replace(/^stowage /, "") }));
+  const examples = lines.map((example) => (typeof example === "string" ? { line: example } : example));
   const entries = Object.entries(commands).map(([verb, command]) => {
     const own = examples.filter(({ line }) => line.startsWith(`admin ${name} ${verb}`));
     return [verb, entryOf(command, own.length === 0 ? examples : own)] as const;

@@ -15,7 +15,7 @@ export const MANIFEST_DIFF: Command = {
   ],
   options: { platform: { value: "OS/ARCH", help: "images of indexes instead of the indexes" } },
   shared: ["output", "registry"],
-  examples: [{ line: "manifest diff localhost:5000/team/app:1.0 localhost:5000/team/app:1.0" }],
+  examples: [{ line: "manifest diff localhost:5000/team/app:1.0 localhost:5000/team/app:stable" }],
   run,
 };
 

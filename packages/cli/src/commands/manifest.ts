@@ -20,7 +20,7 @@ export const MANIFEST: Group = {
   },
   examples: [
     { line: "manifest get localhost:5000/team/app:1.0" },
-    { line: "manifest diff localhost:5000/team/app:1.0 localhost:5000/team/app:1.1" },
+    { line: "manifest diff localhost:5000/team/app:1.0 localhost:5000/team/app:stable" },
   ],
 };
 
