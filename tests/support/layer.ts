@@ -1,3 +1,9 @@
+import type { RawManifest } from "@stowage/client/content";
+import { manifestFrom } from "@stowage/client/image-manifests";
+import type { Repository } from "@stowage/client/repository";
+import type { Digest } from "@stowage/oci/digest";
+import { MEDIA_TYPE } from "@stowage/oci/media-type";
+import { encode, putBytes } from "../../packages/cli/src/content/made-image.ts";
 import { digestOf } from "./content.ts";
 import { formatLayerHeader } from "@stowage/client/layers/layer-header-writer";
 import type { LayerHeader } from "@stowage/client/layers/layer-header";
@@ -45,4 +51,52 @@ export function packedLayer(
         ? new Uint8Array(Bun.zstdCompressSync(tar))
         : tar;
   return { bytes, diffId: digestOf(tar) };
+}
+
+const LAYER_TYPES = {
+  gzip: "application/vnd.oci.image.layer.v1.tar+gzip",
+  zstd: "application/vnd.oci.image.layer.v1.tar+zstd",
+  none: "application/vnd.oci.image.layer.v1.tar",
+} as const;
+
+export interface LayeredImage {
+  readonly manifest: RawManifest;
+  readonly config: Digest;
+  readonly layers: readonly Digest[];
+}
+
+/** Pushes an image whose layers have these entries; `config` is merged into its config. */
+export async function pushLayers(
+  repository: Repository,
+  layers: readonly (readonly EntryParts[])[],
+  {
+    tags = [],
+    packing = "gzip",
+    config: extra = {},
+  }: {
+    readonly tags?: readonly string[];
+    readonly packing?: "gzip" | "zstd" | "none";
+    readonly config?: Readonly<Record<string, unknown>>;
+  } = {},
+): Promise<LayeredImage> {
+  const packed = layers.map((entries) => packedLayer(entries, packing));
+  const rootfs = { type: "layers", diff_ids: packed.map(({ diffId }) => diffId) };
+  const config = encode({ architecture: "amd64", os: "linux", rootfs, ...extra });
+  const describe = (mediaType: string, bytes: Uint8Array) => ({
+    mediaType,
+    digest: digestOf(bytes),
+    size: bytes.byteLength,
+  });
+  for (const bytes of [config, ...packed.map((layer) => layer.bytes)]) await putBytes(repository, bytes);
+  const manifest = manifestFrom(
+    {
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPE.ociManifest,
+      config: describe(MEDIA_TYPE.ociConfig, config),
+      layers: packed.map(({ bytes }) => describe(LAYER_TYPES[packing], bytes)),
+    },
+    MEDIA_TYPE.ociManifest,
+  );
+  await repository.putManifest(manifest, { tags });
+  return { manifest, config: digestOf(config), layers: packed.map(({ bytes }) => digestOf(bytes)) };
 }

@@ -29,13 +29,13 @@ export async function signIn(call: Call, registry: string, credentials: Credenti
       isVerified = true;
       return credentials;
     },
-    around: (send) => async (request) => {
-      const url = new URL(request.url);
-      const asksForToken = request.method === "GET" && url.searchParams.has("account");
-      if (!asksForToken) return await send(request);
+    around: (send) => async (sent) => {
+      const url = new URL(sent.url);
+      const asksForToken = sent.method === "GET" && url.searchParams.has("account");
+      if (!asksForToken) return await send(sent);
       url.searchParams.set("offline_token", "true");
       url.searchParams.set("client_id", CLIENT_ID);
-      const response = await send(new Request(url.href, request));
+      const response = await send(new Request(url.href, sent));
       if (!response.ok) return response;
       const text = await readText(response, {
         bytesMax: ANSWER_BYTES_MAX,

@@ -1,5 +1,5 @@
 import { copy } from "@stowage/client/copy";
-import { resolveImage } from "@stowage/client/image";
+import { requireManifest, resolveImage } from "@stowage/client/image";
 import { requireImageReference, targetOf } from "@stowage/client/image-reference";
 import { namesIn, openTarget } from "@stowage/client/node/open-transport";
 import { parseTransport, type Transport } from "@stowage/client/node/transport";
@@ -43,6 +43,9 @@ async function runPull(call: Call): Promise<number> {
     transport,
     platforms: options.platforms,
   });
+  // Before a folder is made for nothing.
+  if ((await repository.headManifest(wanted, { signal })) === null)
+    await requireManifest(repository, wanted, { signal });
   await using target = await openTarget(transport, {
     write: async (bytes) => {
       world.stdout.write(bytes);
