@@ -194,16 +194,19 @@ describe("stowage auth helper", () => {
     expect((await home.run(["auth", "helper", action], input)).code).toBe(1);
   });
 
-  test("a link that is called docker-credential-stowage is one", async () => {
-    await using home = await TestHome.make();
-    const link = join(home.path, "docker-credential-stowage");
-    await symlink(join(WORKSPACE, "bin", "stowage.mjs"), link);
-    const child = Bun.spawn([link, "list"], {
-      env: { HOME: home.path, PATH: process.env.PATH },
-      stdin: "ignore",
-      stdout: "pipe",
-    });
-    expect(await child.stdout.text()).toBe("{}\n");
-    expect(await child.exited).toBe(0);
-  });
+  test.each(["stowage", "stowage.mjs"])(
+    "a link to %s that is called docker-credential-stowage is one",
+    async (name) => {
+      await using home = await TestHome.make();
+      const link = join(home.path, "docker-credential-stowage");
+      await symlink(join(WORKSPACE, "bin", name), link);
+      const child = Bun.spawn([link, "list"], {
+        env: { HOME: home.path, PATH: process.env.PATH },
+        stdin: "ignore",
+        stdout: "pipe",
+      });
+      expect(await child.stdout.text()).toBe("{}\n");
+      expect(await child.exited).toBe(0);
+    },
+  );
 });
