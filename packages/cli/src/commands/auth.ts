@@ -20,5 +20,5 @@ export const AUTH: Group = {
       load: async () => (await import("./auth-helper.ts")).HELPER,
     },
   },
-  examples: [{ line: "auth whoami localhost:5000" }, { line: "auth token localhost:5000/team/app" }],
+  examples: [{ line: "auth whoami localhost:5000" }, { line: "auth helper list" }],
 };

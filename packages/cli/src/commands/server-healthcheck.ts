@@ -19,7 +19,7 @@ export const HEALTHCHECK: Command = {
   },
   shared: [],
   examples: [
-    { line: "server healthcheck --addr 127.0.0.1:5000" },
+    { line: "server healthcheck --addr localhost:5000" },
     { line: "server healthcheck", untested: "it asks port 5000" },
   ],
   run: runHealthcheck,
