@@ -5,14 +5,14 @@ import type { Call, Command } from "../command.ts";
 import { type FileChange, fileChanges } from "../content/file-changes.ts";
 import { readFiles } from "../content/image-files.ts";
 import { openImages, type OpenedImage, PLATFORM_OPTION, resolveOpened } from "../content/open-image.ts";
-import { type ValueChange, valueChanges } from "../content/value-changes.ts";
 import { EXIT } from "../exit-codes.ts";
 import { CommandError } from "../failure.ts";
+import { type Difference, diffJson } from "../json-diff.ts";
 import { printable } from "../table.ts";
 
 export const DIFF: Command = {
   about:
-    "Compares two images: layers, config, and with --fs every file that a container would see. Files are the same when content, mode, owner and link are; times are not looked at.",
+    "Compares two images: layers, config, and with --fs every file that a container would see. Files are the same when content, mode, owner and link are; times are not looked at. Ends with 0 when they are the same and with 1 when they are not.",
   places: [
     { name: "A", completes: "image" },
     { name: "B", completes: "image" },
@@ -20,13 +20,12 @@ export const DIFF: Command = {
   options: {
     fs: { value: null, help: "compare files; reads every layer of both" },
     config: { value: null, help: "compare configs only, or together with --fs" },
-    "exit-code": { value: null, help: "end with 1 when there is a difference" },
     ...PLATFORM_OPTION,
   },
   shared: ["registry", "output"],
   examples: [
-    { line: "diff localhost:5000/team/app:1.0 localhost:5000/team/app:1.1" },
-    { line: "diff localhost:5000/team/app:1.0 localhost:5000/team/app:1.1 --fs" },
+    { line: "diff localhost:5000/team/app:1.0 localhost:5000/team/app:stable" },
+    { line: "diff localhost:5000/team/app:1.0 localhost:5000/team/app:1.1 --fs || true" },
   ],
   run: runDiff,
 };
@@ -39,7 +38,7 @@ interface Compared {
     readonly removed: readonly Descriptor[];
     readonly added: readonly Descriptor[];
   } | null;
-  readonly config: readonly ValueChange[] | null;
+  readonly config: readonly Difference[] | null;
   readonly files: readonly FileChange[] | null;
 }
 
@@ -54,11 +53,16 @@ async function runDiff(call: Call): Promise<number> {
   if (a === undefined || b === undefined) return EXIT.usage;
   const compared = await compare(call, a, b);
   call.output.print({
-    value: compared,
+    // What is not there at all is null in JSON.
+    value: {
+      ...compared,
+      config:
+        compared.config?.map(({ path, before = null, after = null }) => ({ path, before, after })) ?? null,
+    },
     text: () => textOf(compared),
     ids: () => (compared.files ?? []).map(({ path }) => path),
   });
-  return call.args.has("exit-code") && isDifferent(compared) ? EXIT.failed : EXIT.ok;
+  return isDifferent(compared) ? EXIT.failed : EXIT.ok;
 }
 
 async function compare(call: Call, a: OpenedImage, b: OpenedImage): Promise<Compared> {
@@ -76,7 +80,7 @@ async function compare(call: Call, a: OpenedImage, b: OpenedImage): Promise<Comp
     a: { reference: a.label, digest: resolvedA.manifest.digest },
     b: { reference: b.label, digest: resolvedB.manifest.digest },
     layers: isPlain ? compareLayers(resolvedA.parts.layers, resolvedB.parts.layers) : null,
-    config: configs === null ? null : valueChanges(configs[0], configs[1]),
+    config: configs === null ? null : diffJson(configs[0], configs[1]),
     files: args.has("fs") ? await compareFiles(call, a, b) : null,
   };
 }
