@@ -54,6 +54,52 @@ describe("stowage login", () => {
     expect(ran.code).toBe(8);
   }, 60_000);
 
+  test("where name and password are wanted with each request, the password is kept", async () => {
+    const authorization = `Basic ${btoa("ann:pw")}`;
+    await using basic = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: ({ headers }) =>
+        headers.get("Authorization") === authorization
+          ? Response.json({})
+          : new Response("", { status: 401, headers: { "WWW-Authenticate": 'Basic realm="x"' } }),
+    });
+    await using home = await TestHome.make();
+    const host = `127.0.0.1:${basic.port}`;
+    const words = ["login", `http://${host}/`, "-u", "ann", "--password-stdin"];
+    expect((await home.run(words, "wrong")).code).toBe(4);
+    const ran = await home.run(words, "pw\n");
+    expect(ran.code).toBe(0);
+    expect(ran.stderr).toContain("has the password that anybody can use");
+    expect((await configOf(home)).auths[host]).toEqual({ auth: btoa("ann:pw") });
+    expect((await home.run(["auth", "token", host])).code).toBe(1);
+  });
+
+  test("a token endpoint of somebody else gets no password", async () => {
+    let asked = 0;
+    await using thief = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: () => {
+        asked += 1;
+        return Response.json({ token: "x" });
+      },
+    });
+    await using liar = Bun.serve({
+      port: 0,
+      hostname: "localhost",
+      fetch: () => {
+        const challenge = `Bearer realm="http://127.0.0.1:${thief.port}/token",service="x"`;
+        return new Response("", { status: 401, headers: { "WWW-Authenticate": challenge } });
+      },
+    });
+    await using home = await TestHome.make();
+    const ran = await home.run(["login", `localhost:${liar.port}`, "-u", "ann", "--password-stdin"], "pw");
+    expect(ran.code).not.toBe(0);
+    expect(asked).toBe(0);
+    expect(await Bun.file(join(home.path, ".docker/config.json")).exists()).toBe(false);
+  });
+
   test("a registry that asks nobody is told", async () => {
     await using home = await TestHome.make();
     const ran = await home.run(["login", open.host, "-u", "a", "--password-stdin"], "b");
