@@ -43,8 +43,9 @@ function sinkOf(stream: NodeJS.WriteStream): Sink {
   // `stowage ls REPO | head`: whoever read the pipe has seen enough. Other programs end by SIGPIPE there.
   const onError = (error: NodeJS.ErrnoException) =>
     process.exit(error.code === "EPIPE" ? EXIT.pipe : EXIT.failed);
-  return {
+  const sink: Sink = {
     isTerminal: stream.isTTY === true,
+    beforeWrite: undefined,
     get columns() {
       return stream.columns ?? 80;
     },
@@ -55,11 +56,13 @@ function sinkOf(stream: NodeJS.WriteStream): Sink {
       // Not before: a backup that goes to standard output says itself that nobody read it.
       if (!isUsed) stream.on("error", onError);
       isUsed = true;
+      if (sink.isTerminal) sink.beforeWrite?.();
       // Bun calls back for an empty write at once, however much a slow pipe has not taken yet.
       if (data.length > 0) written = new Promise((resolve) => stream.write(data, () => resolve()));
     },
     flush: () => written,
   };
+  return sink;
 }
 
 function abortOnSignals(): AbortController {

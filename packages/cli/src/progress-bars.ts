@@ -34,6 +34,7 @@ export class ProgressBars {
   readonly #active = new Map<string, Blob>();
   #finished: string[] = [];
   #lines = 0;
+  #isWriting = false;
   #bytes = 0;
   #size = 0;
   #blobs = 0;
@@ -72,22 +73,34 @@ export class ProgressBars {
     const { columns, rows } = this.#sink;
     const room = Math.max(1, Math.min(LINES_MAX, rows - 2));
     const active = [...this.#active.values()].slice(0, room).map((blob) => this.#lineOf(blob, columns));
-    const all = this.#blobs === 0 ? [] : [...active, this.#total(columns)];
+    const bars = active.length === 0 ? [] : [...active, this.#total(columns)];
     const above = this.#finished.map((line) => this.#fit(line, columns));
     this.#finished = [];
+    const text = [...above, ...bars].map((line) => `${line}\n`).join("");
     const before = this.#lines === 0 ? "" : UP_AND_CLEAR(this.#lines);
-    this.#lines = all.length;
-    const text = [...above, ...all].map((line) => `${line}\n`).join("");
-    if (before + text !== "") this.#sink.write(before + text);
+    this.#lines = bars.length;
+    if (before + text !== "") this.#write(before + text);
   }
 
-  /** The last picture: without bars when everything is done. */
+  /** Takes the bars away for the time being: somebody else writes below what is finished. */
+  hide(): void {
+    if (this.#isWriting) return;
+    const above = this.#finished.map((line) => `${this.#fit(line, this.#sink.columns)}\n`).join("");
+    const before = this.#lines === 0 ? "" : UP_AND_CLEAR(this.#lines);
+    this.#finished = [];
+    this.#lines = 0;
+    if (before + above !== "") this.#write(before + above);
+  }
+
+  /** The last picture: what was finished, without bars. */
   end(): void {
-    this.draw();
-    if (this.#active.size === 0 && this.#lines > 0) {
-      this.#sink.write(UP_AND_CLEAR(this.#lines));
-      this.#lines = 0;
-    }
+    this.hide();
+  }
+
+  #write(text: string): void {
+    this.#isWriting = true;
+    this.#sink.write(text);
+    this.#isWriting = false;
   }
 
   #lineOf({ digest, size, done }: Blob, columns: number): string {

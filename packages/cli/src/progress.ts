@@ -13,7 +13,7 @@ export interface Progress extends Disposable {
 }
 
 interface ProgressCall extends Pick<Call, "args" | "isQuiet"> {
-  readonly world: Pick<World, "stderr" | "now" | "env">;
+  readonly world: Pick<World, "stdout" | "stderr" | "now" | "env">;
 }
 
 const SILENT: Progress = { onProgress: () => undefined, [Symbol.dispose]: () => undefined };
@@ -25,7 +25,7 @@ export function openProgress({ args, world, isQuiet }: ProgressCall): Progress {
   if (mode === "json") return jsonProgress(world.stderr, world.now);
   if (mode === "plain") return plainProgress(world.stderr);
   if (isQuiet) return SILENT;
-  return world.stderr.isTerminal ? barProgress(world.stderr, world) : plainProgress(world.stderr);
+  return world.stderr.isTerminal ? barProgress(world) : plainProgress(world.stderr);
 }
 
 /** One line for each blob that is done. */
@@ -60,14 +60,18 @@ function jsonProgress(stderr: Sink, now: () => number): Progress {
   };
 }
 
-function barProgress(stderr: Sink, { now, env }: { now: () => number; env: World["env"] }): Progress {
+function barProgress({ stdout, stderr, now, env }: ProgressCall["world"]): Progress {
   const bars = new ProgressBars(stderr, { now, hasColor: (env.NO_COLOR ?? "") === "" });
   const timer = setInterval(() => bars.draw(), PICTURE_MS);
+  stdout.beforeWrite = () => bars.hide();
+  stderr.beforeWrite = () => bars.hide();
   return {
     onProgress: (event) => bars.take(event),
     [Symbol.dispose]() {
       clearInterval(timer);
       bars.end();
+      stdout.beforeWrite = undefined;
+      stderr.beforeWrite = undefined;
     },
   };
 }

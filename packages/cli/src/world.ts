@@ -7,6 +7,8 @@ export interface Sink {
   write(data: string | Uint8Array): void;
   /** Resolves when everything is written. */
   flush(): Promise<void>;
+  /** Called before each write of a terminal: what is drawn there for the time being makes room. */
+  beforeWrite?: (() => void) | undefined;
 }
 
 /** What is around the process: everything that a test has to put something else in place of. */
