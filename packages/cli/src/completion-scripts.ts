@@ -39,7 +39,7 @@ _stowage() {
       candidates+=("\${\${line%%$'\\t'*}//:/\\\\:}\${\${(M)line%$'\\t'*}:+:\${line#*$'\\t'}}")
     fi
   done
-  (( \${#candidates} )) && _describe -o -V stowage candidates
+  (( \${#candidates} )) && _describe -V stowage candidates
 }
 if [[ $funcstack[1] == _stowage ]]; then _stowage "$@"; else compdef _stowage stowage; fi
 `,
