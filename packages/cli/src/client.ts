@@ -28,13 +28,16 @@ export async function openClient(
   const named = new Set(registries);
   const isPlain = args.has("plain-http");
   const tls = await readTls(args);
+  // Whoever says how certificates are checked means that there are some, on this machine as well.
+  const wantsTls = args.has("ca-cert") || args.has("insecure");
+  if (isPlain && wantsTls) throw new UsageError("--plain-http has no certificate to check");
   // Bun ends a request after five minutes by itself; a large blob takes longer.
   const send: Fetch = around((request) =>
     world.fetch(request, { timeout: false, ...tls } as BunFetchRequestInit),
   );
   return new RegistryClient({
     credentials: credentials ?? (await credentialsOf(call, [...named])),
-    isPlainHttp: (registry) => isLoopback(registry) || (isPlain && named.has(registry)),
+    isPlainHttp: (registry) => (isLoopback(registry) && !wantsTls) || (isPlain && named.has(registry)),
     fetch: args.has("debug") ? traced(send, (exchange) => warn(formatExchange(exchange))) : send,
     userAgent: `stowage/${VERSION_NUMBER}`,
     onWarning: ({ registry, text }) => warn(`warning: ${registry}: ${text}`),

@@ -23,7 +23,10 @@ export const REGISTRY_OPTIONS: OptionSpecs = {
   username: { value: "NAME", short: "u", help: "sign in as (STOWAGE_USERNAME)" },
   "password-stdin": { value: null, help: "read the password from standard input (STOWAGE_PASSWORD)" },
   authfile: { value: "FILE", help: "credentials as docker and podman keep them (REGISTRY_AUTH_FILE)" },
-  "plain-http": { value: null, help: "http instead of https; localhost needs no asking" },
+  "plain-http": {
+    value: null,
+    help: "http instead of https; localhost needs no asking, unless --insecure or --ca-cert is given",
+  },
   insecure: { value: null, help: "https, but do not check the certificate" },
   "ca-cert": { value: "FILE", help: "trust this CA, too (PEM; SSL_CERT_FILE replaces all CAs)" },
   debug: { value: null, help: "print requests to standard error, without secrets" },
