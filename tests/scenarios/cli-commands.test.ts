@@ -348,6 +348,12 @@ describe("failures", () => {
     ["blob get R:1.0", 2, "has no digest; wanted REPO@sha256:"],
     ["copy R:1.0", 2, "error: copy: DST is missing\nhint: run `stowage copy --help`\n"],
     ["copy R:1.0 O/x -j 0", 2, '--jobs is "0"; wanted a number from 1 to 64'],
+    ["copy oci:folder O/x", 2, '"oci:folder" is a file or folder; wanted `stowage push`'],
+    [
+      "copy R:1.0 docker-archive:x.tar",
+      2,
+      '"docker-archive:x.tar" is a file or folder; wanted `stowage pull`',
+    ],
     ["ls R --sort nmae", 2, '--sort is "nmae"; wanted name, semver, pushed or size; did you mean name?'],
     ["ls R --since yesterday", 2, '--since is "yesterday"'],
     ["tag R:1.0 a/b", 2, '"a/b" is no tag'],

@@ -75,6 +75,23 @@ describe("a signal", () => {
   });
 });
 
+test("a signal ends a command that waits for standard input", async () => {
+  for (const words of [["digest"], ["blob", "put", name, "-"], ["manifest", "put", `${name}:x`, "-"]]) {
+    const child = Bun.spawn([process.execPath, MAIN, ...words], {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    await Bun.sleep(400);
+    child.kill("SIGINT");
+    expect({ words, code: await child.exited, stderr: await child.stderr.text() }).toEqual({
+      words,
+      code: 130,
+      stderr: "",
+    });
+  }
+});
+
 test("--version and version say the same", async () => {
   const { stdout } = await shell("stowage --version");
   expect(stdout).toMatch(/^stowage \d+\.\d+\.\d+ \(bun \d+\.\d+\.\d+\)\n$/);

@@ -27,7 +27,14 @@ export function processWorld(env: World["env"]): World {
     homeDir: env.HOME ?? homedir(),
     stdout,
     stderr: sinkOf(process.stderr),
-    stdin: { isTerminal: stdin.isTTY === true, stream: () => Bun.stdin.stream() },
+    stdin: {
+      isTerminal: stdin.isTTY === true,
+      // Whoever waits for somebody to type is interrupted as well.
+      stream: () =>
+        controller === null
+          ? Bun.stdin.stream()
+          : Bun.stdin.stream().pipeThrough(new TransformStream(), { signal: controller.signal }),
+    },
     fetch: (request, options) => fetch(request, options),
     now: Date.now,
     signal() {

@@ -154,7 +154,8 @@ async function runCommand(
     return await command.run(callOf({ name, args, words, world, output, tree: TREE }));
   } catch (error) {
     const { code, text } = describeFailure(error, name);
-    world.stderr.write(text);
+    // The terminal has written ^C, and its line is not at an end.
+    world.stderr.write(text === "" && world.stderr.isTerminal ? "\n" : text);
     if (isDebug && error instanceof Error) world.stderr.write(`${error.stack ?? ""}\n`);
     return code;
   }

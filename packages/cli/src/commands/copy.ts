@@ -2,6 +2,7 @@ import { ClientError } from "@stowage/client/client-error";
 import { copy } from "@stowage/client/copy";
 import type { CopyResult } from "@stowage/client/copy-options";
 import { type ImageReference, requireImageReference, targetOf } from "@stowage/client/image-reference";
+import { parseTransport } from "@stowage/client/node/transport";
 import { requirePlatform } from "@stowage/client/platform";
 import type { Repository } from "@stowage/client/repository";
 import { numberOf, UsageError } from "../arguments.ts";
@@ -50,6 +51,7 @@ interface Job {
 async function run(call: Call): Promise<number> {
   const { args } = call;
   const [from = "", to = ""] = args.places;
+  requireRegistries(from, to);
   const [source, target] = [requireImageReference(from), requireImageReference(to)];
   if (target.digest !== null)
     throw new UsageError(`"${to}" has a digest; the copy has the one of its source`);
@@ -61,6 +63,14 @@ async function run(call: Call): Promise<number> {
   const way: Way = { source, target, from: client.repository(source), to: client.repository(target) };
   using progress = openProgress(call);
   return isAll ? await copyAll(call, way, progress) : await copyOne(call, way, progress);
+}
+
+/** `oci:DIR` reads like an image of Docker Hub. @throws UsageError */
+function requireRegistries(from: string, to: string): void {
+  if (parseTransport(from) !== null)
+    throw new UsageError(`"${from}" is a file or folder; wanted \`stowage push\``);
+  if (parseTransport(to) !== null)
+    throw new UsageError(`"${to}" is a file or folder; wanted \`stowage pull\``);
 }
 
 interface Way {

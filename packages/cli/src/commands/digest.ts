@@ -117,6 +117,7 @@ async function runCheck(call: Call, sums: string): Promise<number> {
   if (args.places.length > 0) throw new UsageError("--check takes the names of the files from SUMS");
   const text = await (sums === "-" ? new Response(world.stdin.stream()).text() : Bun.file(sums).text()).catch(
     (error: unknown) => {
+      call.signal.throwIfAborted();
       throw new UsageError(`cannot read "${sums}": ${reasonOf(error)}`);
     },
   );

@@ -106,7 +106,7 @@ async function readDetails({
   const names = await collect(matching(repository.tags({ signal }), isWanted, (name) => name));
   if (needsTimes) {
     throw new CommandError(`ls: ${repository.registry} does not say when tags were pushed`, {
-      hint: "without --since it can be sorted by name, semver or size",
+      hint: "tags can be sorted by name, semver or size all the same",
     });
   }
   return await collect(tagsOfManifests(repository, names, { signal }));

@@ -30,6 +30,7 @@ async function run(call: Call): Promise<number> {
     await (
       file === "-" ? new Response(world.stdin.stream()).arrayBuffer() : (await openFile(file)).arrayBuffer()
     ).catch((error: unknown) => {
+      signal.throwIfAborted();
       throw error instanceof UsageError ? error : new UsageError(`cannot read "${file}": ${reasonOf(error)}`);
     }),
   );
