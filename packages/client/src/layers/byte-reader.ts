@@ -9,6 +9,11 @@ export class ByteReader {
     this.#pieces = pieces[Symbol.asyncIterator]();
   }
 
+  /** The same without waiting, when they are there already; null: ask `read`. A layer may have a million entries. */
+  take(size: number): Uint8Array<ArrayBuffer> | null {
+    return size <= this.#piece.byteLength ? this.#take(size) : null;
+  }
+
   /** Exactly `size` bytes, which are to be few; null when there is no byte any more. @throws ClientError when it ends within */
   async read(size: number): Promise<Uint8Array<ArrayBuffer> | null> {
     if (size > 0 && !(await this.#fill())) return null;

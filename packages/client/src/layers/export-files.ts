@@ -28,8 +28,8 @@ export async function* exportFiles(
       at += 1;
       if (first === undefined) continue;
       yield formatLayerHeader({ ...entry, name: nameOf(first, entry) });
-      yield* entry.bytes();
-      yield new Uint8Array((BLOCK_BYTES - (entry.size % BLOCK_BYTES)) % BLOCK_BYTES);
+      if (entry.size > 0) yield* entry.bytes();
+      if (entry.size % BLOCK_BYTES > 0) yield new Uint8Array(BLOCK_BYTES - (entry.size % BLOCK_BYTES));
       for (const other of others) yield formatLayerHeader(linkTo(first, { ...entry, name: other }));
     }
   }

@@ -24,8 +24,8 @@ const PAX_NAME = "pax-header";
 /** What stands before the bytes of an entry: a header of the ustar format, after a pax header when it has no room for something. */
 export function formatLayerHeader(header: LayerHeader): Uint8Array<ArrayBuffer> {
   const block = headerBlock(header, TYPES[header.kind]);
+  if (hasRoom(header)) return block;
   const records = concat([...paxRecordsOf(header)].map(([key, value]) => formatPaxRecord(key, value)));
-  if (records.byteLength === 0) return block;
   const pax: LayerHeader = { ...EMPTY, name: PAX_NAME, size: records.byteLength };
   const padding = new Uint8Array((BLOCK_BYTES - (records.byteLength % BLOCK_BYTES)) % BLOCK_BYTES);
   return concat([headerBlock(pax, "x"), records, padding, block]);
@@ -47,6 +47,21 @@ const EMPTY: LayerHeader = {
   records: new Map(),
 };
 
+/** Whether the header block alone says everything, as it does for nearly every entry. */
+function hasRoom({ records, name, linkName, uname, gname, size, uid, gid, mtime }: LayerHeader): boolean {
+  return (
+    records.size === 0 &&
+    fits(name, NAME_BYTES_MAX) &&
+    fits(linkName, NAME_BYTES_MAX) &&
+    fits(uname, OWNER_BYTES_MAX) &&
+    fits(gname, OWNER_BYTES_MAX) &&
+    isOctal(size, LONG_MAX) &&
+    isOctal(uid, SHORT_MAX) &&
+    isOctal(gid, SHORT_MAX) &&
+    isOctal(mtime, LONG_MAX)
+  );
+}
+
 /** Everything that the header block says wrongly or not at all. */
 function paxRecordsOf(header: LayerHeader): ReadonlyMap<string, Uint8Array<ArrayBuffer>> {
   const records = new Map(header.records);
@@ -64,39 +79,52 @@ function paxRecordsOf(header: LayerHeader): ReadonlyMap<string, Uint8Array<Array
 
 function headerBlock(header: LayerHeader, type: string): Uint8Array<ArrayBuffer> {
   const block = new Uint8Array(BLOCK_BYTES);
-  const put = (at: number, text: string, length: number) => block.set(encode(text).subarray(0, length), at);
-  const octal = (at: number, value: number, digits: number, max: number) => {
-    const shown = Math.min(Math.max(Math.trunc(value), 0), max);
-    put(at, shown.toString(8).padStart(digits, "0"), digits);
-  };
-  put(0, header.name, NAME_BYTES_MAX);
-  octal(100, header.mode, 7, SHORT_MAX);
-  octal(108, header.uid, 7, SHORT_MAX);
-  octal(116, header.gid, 7, SHORT_MAX);
-  octal(124, header.size, 11, LONG_MAX);
-  octal(136, header.mtime, 11, LONG_MAX);
-  put(156, type, 1);
-  put(157, header.linkName, NAME_BYTES_MAX);
-  put(257, "ustar\u000000", 8);
-  put(265, header.uname, OWNER_BYTES_MAX);
-  put(297, header.gname, OWNER_BYTES_MAX);
-  octal(329, header.major, 7, SHORT_MAX);
-  octal(337, header.minor, 7, SHORT_MAX);
-  block.fill(0x20, 148, 156);
-  put(
-    148,
-    `${block
-      .reduce((sum, byte) => sum + byte, 0)
-      .toString(8)
-      .padStart(6, "0")}\0 `,
-    8,
-  );
+  putText(block, [0, NAME_BYTES_MAX], header.name);
+  putOctal(block, [100, 7], header.mode);
+  putOctal(block, [108, 7], header.uid);
+  putOctal(block, [116, 7], header.gid);
+  putOctal(block, [124, 11], header.size);
+  putOctal(block, [136, 11], header.mtime);
+  putText(block, [156, 1], type);
+  putText(block, [157, NAME_BYTES_MAX], header.linkName);
+  putText(block, [257, 8], "ustar\u000000");
+  putText(block, [265, OWNER_BYTES_MAX], header.uname);
+  putText(block, [297, OWNER_BYTES_MAX], header.gname);
+  putOctal(block, [329, 7], header.major);
+  putOctal(block, [337, 7], header.minor);
+  // The checksum counts its own field as spaces.
+  let sum = 8 * 0x20;
+  for (let at = 0; at < BLOCK_BYTES; at++) sum += block[at] ?? 0;
+  putOctal(block, [148, 6], sum);
+  block[155] = 0x20;
   return block;
 }
 
+/** Start and length, in bytes. */
+type Field = readonly [start: number, length: number];
+
+/** What is not ASCII stands in a pax record, and here as well as it goes. */
+function putText(block: Uint8Array, [start, length]: Field, text: string): void {
+  for (let at = 0; at < Math.min(length, text.length); at++) block[start + at] = text.charCodeAt(at) & 0xff;
+}
+
+/** A number that has no room stands in a pax record; here is the nearest that has. */
+function putOctal(block: Uint8Array, [start, digits]: Field, value: number): void {
+  let left = Math.min(Math.max(Math.trunc(value), 0), 8 ** digits - 1);
+  for (let at = start + digits - 1; at >= start; at--) {
+    block[at] = 0x30 + (left % 8);
+    left = Math.floor(left / 8);
+  }
+}
+
 function fits(text: string, bytesMax: number): boolean {
+  if (text.length > bytesMax) return false;
   // Beyond ASCII only a pax record says which characters are meant.
-  return text.length <= bytesMax && /^[\x20-\x7e]*$/.test(text);
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return true;
 }
 
 function isOctal(value: number, max: number): boolean {

@@ -34,7 +34,8 @@ export interface RawHeader extends Omit<LayerHeader, "kind" | "records"> {
 }
 
 export function isZeroBlock(block: Uint8Array): boolean {
-  return block.every((byte) => byte === 0);
+  // Nearly every other block begins with a name.
+  return block[0] === 0 && block.every((byte) => byte === 0);
 }
 
 /** @throws ClientError of kind `invalid` */
@@ -102,25 +103,40 @@ function latin1(block: Uint8Array, start: number, length: number): string {
 }
 
 function text(block: Uint8Array, start: number, length: number): string {
+  if (block[start] === 0) return "";
   const field = block.subarray(start, start + length);
   const end = field.indexOf(0);
   return decodeName(end === -1 ? field : field.subarray(0, end));
 }
 
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
 /** Names are bytes; those that are not UTF-8 get the sign for it. */
 export function decodeName(bytes: Uint8Array): string {
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  return UTF8.decode(bytes);
 }
 
 /** Octal digits, or GNU's binary form, where the first bit says so and the second is the sign. */
 function number(block: Uint8Array, start: number, length: number): number {
   const first = block[start] ?? 0;
   if (first >= 0x80) return binary(block.subarray(start, start + length));
-  const digits = latin1(block, start, length).replace(/\0.*$/s, "").trim();
-  const value = digits === "" ? 0 : /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
-  if (Number.isSafeInteger(value)) return value;
-  throw badLayer("a header has a number that cannot be read");
+  let value = 0;
+  let isOver = false;
+  for (let at = start; at < start + length; at++) {
+    const byte = block[at] ?? 0;
+    if (byte === 0) break;
+    if (byte === SPACE) {
+      // In front of the digits and behind them, not between.
+      isOver ||= value > 0;
+    } else if (byte >= ZERO && byte <= SEVEN && !isOver) value = value * 8 + byte - ZERO;
+    else throw badLayer("a header has a number that cannot be read");
+  }
+  return value;
 }
+
+const SPACE = 0x20;
+const ZERO = 0x30;
+const SEVEN = 0x37;
 
 function binary(bytes: Uint8Array): number {
   const [first = 0, ...rest] = bytes;

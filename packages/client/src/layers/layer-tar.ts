@@ -35,7 +35,7 @@ export async function* readLayer(
   let globals: Records = new Map();
   let pending: Pending = NOTHING_PENDING;
   for (let count = 0; ;) {
-    const block = await reader.read(BLOCK_BYTES);
+    const block = reader.take(BLOCK_BYTES) ?? (await reader.read(BLOCK_BYTES));
     // Some programs forget the blocks of zeros at the end.
     if (block === null) break;
     if (isZeroBlock(block)) break;
@@ -55,10 +55,12 @@ export async function* readLayer(
         break;
       default: {
         if (++count > ENTRIES_MAX) throw badLayer(`it has more than ${ENTRIES_MAX} entries`);
-        const entry = new OpenEntry(reader, headerOf(raw, globals, pending), sizeOf(raw, pending));
+        const isPlain = globals.size === 0 && pending === NOTHING_PENDING;
+        const header = isPlain ? plainHeader(raw) : headerOf(raw, globals, pending);
+        const entry = new OpenEntry(reader, header, sizeOf(raw, pending));
         pending = NOTHING_PENDING;
         if (entry.header !== null) yield { ...entry.header, bytes: () => entry.stream() };
-        await entry.skip();
+        if (!entry.skipAtOnce()) await entry.skip();
       }
     }
   }
@@ -97,6 +99,11 @@ class OpenEntry {
     }
   }
 
+  /** Whether it was short enough to be over. */
+  skipAtOnce(): boolean {
+    return this.#reader.take(this.#left + this.#padding) !== null;
+  }
+
   async skip(): Promise<void> {
     for await (const _piece of this.#reader.stream(this.#left + this.#padding));
   }
@@ -121,6 +128,31 @@ const FIELDS: readonly string[] = [
   // Nobody restores these; where a name is not UTF-8, it is decoded as well as it goes.
   ...["atime", "ctime", "hdrcharset", "comment"],
 ];
+
+const NO_RECORDS: Records = new Map();
+
+/** Nearly every entry: what stands in its block is all there is. */
+function plainHeader(raw: RawHeader): LayerHeader | null {
+  const kind = kindOf(raw.type, raw.name);
+  if (kind === null) return null;
+  const { name, mode, uid, gid, uname, gname, mtime, linkName, major, minor } = raw;
+  const size = kind === "file" ? sizeOf(raw, NOTHING_PENDING) : 0;
+  return {
+    kind,
+    name,
+    size,
+    mode,
+    uid,
+    gid,
+    uname,
+    gname,
+    mtime,
+    linkName,
+    major,
+    minor,
+    records: NO_RECORDS,
+  };
+}
 
 function headerOf(
   raw: RawHeader,
@@ -151,7 +183,7 @@ function headerOf(
 }
 
 function sizeOf({ size }: RawHeader, { records }: Pick<Pending, "records">): number {
-  const said = numberOf(records, "size") ?? size;
+  const said = records.size === 0 ? size : (numberOf(records, "size") ?? size);
   if (Number.isSafeInteger(said) && said >= 0) return said;
   throw badLayer("an entry has a size that no file has");
 }
