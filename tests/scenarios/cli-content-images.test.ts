@@ -287,6 +287,17 @@ describe("stowage size, tree, attach and validate", () => {
     ]);
   });
 
+  test("of a layer that is damaged on the way nothing is printed", async () => {
+    await pushLayers(repository, [[{ name: "f", text: "x".repeat(2_000) }]], {
+      tags: ["torn"],
+      packing: "none",
+    });
+    registry.faults.add({ kind: "corrupt", at: 700, path: /\/blobs\//, method: "GET", times: 10 });
+    const ran = await cli(["cat", `${repository.label}:torn`, "f"]);
+    registry.faults.clear();
+    expect(ran).toMatchObject({ code: 9, stdout: "" });
+  });
+
   test("validate tells bytes that are damaged on the way", async () => {
     await pushLayers(repository, [[{ name: "damaged", text: "x".repeat(5_000) }]], {
       tags: ["damaged"],

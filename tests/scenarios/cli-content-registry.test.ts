@@ -31,8 +31,8 @@ afterAll(async () => {
   await closed[Symbol.asyncDispose]();
 });
 
-/** A registry that is not Stowage: it has the catalog, and pages for people. */
-function plainRegistry() {
+/** A registry that is not Stowage: it has the catalog, and for all else pages for people, or no. */
+function plainRegistry(status = 404) {
   return Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
@@ -40,7 +40,7 @@ function plainRegistry() {
       const { pathname } = new URL(url);
       if (pathname === "/v2/") return Response.json({});
       if (pathname === "/v2/_catalog") return Response.json({ repositories: ["library/one", "team/Two"] });
-      return new Response("<html>", { status: pathname === "/api/v1/whoami" ? 200 : 404 });
+      return new Response("<html>", { status: pathname === "/api/v1/whoami" ? 200 : status });
     },
   });
 }
@@ -62,11 +62,14 @@ describe("stowage search", () => {
     expect((await cli(["search", closed.host, "secret", "-q"])).stdout).toBe("");
   });
 
-  test("reads the catalog of others", async () => {
-    await using other = plainRegistry();
-    const ran = await cli(["search", `127.0.0.1:${other.port}`, "two", "-q"]);
-    expect(ran).toMatchObject({ code: 0, stdout: `127.0.0.1:${other.port}/team/Two\n` });
-  });
+  test.each([404, 401, 403, 200])(
+    "reads the catalog of others, which answer %d to what they do not know",
+    async (status) => {
+      await using other = plainRegistry(status);
+      const ran = await cli(["search", `127.0.0.1:${other.port}`, "two", "-q"]);
+      expect(ran).toMatchObject({ code: 0, stdout: `127.0.0.1:${other.port}/team/Two\n` });
+    },
+  );
 });
 
 describe("stowage du", () => {

@@ -9,7 +9,10 @@ export function requireHost(text: string): string {
   return host;
 }
 
-/** Whether the registry has no such endpoint: it is another one than Stowage. */
+/**
+ * Whether the registry has no such endpoint: it is another one than Stowage. Some refuse everything that they do not know; so this is
+ * to be asked only where signing in has gone well.
+ */
 export function isMissingEndpoint(error: unknown): boolean {
-  return error instanceof ClientError && [400, 404, 405, 501].includes(error.status ?? 0);
+  return error instanceof ClientError && [400, 401, 403, 404, 405, 501].includes(error.status ?? 0);
 }

@@ -1,3 +1,4 @@
+import { badLayer } from "./layer-error.ts";
 import type { EntryKind } from "./layer-header.ts";
 
 /** What one or several paths of an image name: a file with its bytes, a folder, a link, a device. */
@@ -30,11 +31,26 @@ export interface TreeNode {
 /** Symbolic links that are followed on one way, as Linux does it. */
 const LINKS_MAX = 40;
 
+/** Steps of one way, those of its links counted: a path of 4,096 characters has half as many. */
+const STEPS_MAX = 4_096;
+
+/** Places in one tree; a large image has 300,000. Folders that nobody wrote count: one deep path makes many of them. */
+const NODES_MAX = 4_000_000;
+
 /** The files of an image, one layer over the other (OCI image specification, "Image Layer Filesystem Changeset"). */
 export class FileTree {
   readonly root: TreeNode = { inode: null, layer: 0, children: new Map() };
+  readonly #nodesMax: number;
+  #nodes = 0;
 
-  /** Puts something at a path; a folder over a folder keeps what is in it. False: the path leads nowhere. */
+  constructor({ nodesMax = NODES_MAX }: { readonly nodesMax?: number } = {}) {
+    this.#nodesMax = nodesMax;
+  }
+
+  /**
+   * Puts something at a path; a folder over a folder keeps what is in it. False: the path leads nowhere.
+   * @throws ClientError of kind `invalid` when there are too many places
+   */
   put(path: readonly string[], inode: Inode, layer: number): boolean {
     const name = path.at(-1);
     if (name === undefined) {
@@ -46,6 +62,7 @@ export class FileTree {
     const before = folder.get(name);
     const children = inode.kind === "directory" ? (before?.children ?? new Map()) : null;
     folder.set(name, { inode, layer, children });
+    if (before === undefined) this.#count();
     return true;
   }
 
@@ -93,7 +110,9 @@ export class FileTree {
     const way: TreeNode[] = [this.root];
     const left = path.toReversed();
     let links = 0;
+    let steps = 0;
     for (let name = left.pop(); name !== undefined; name = left.pop()) {
+      if (++steps > STEPS_MAX) return null;
       const at = way.at(-1) ?? this.root;
       if (name === "" || name === ".") continue;
       if (name === "..") {
@@ -112,11 +131,19 @@ export class FileTree {
       if (makeFor !== undefined && (next === undefined || next.children === null)) {
         next = { inode: null, layer: makeFor, children: new Map() };
         at.children?.set(name, next);
+        this.#count();
       }
       if (next === undefined) return null;
       way.push(next);
     }
     return { node: way.at(-1) ?? this.root };
+  }
+
+  /** Whatever is taken away again counts as well: it is a bound of work, too. */
+  #count(): void {
+    this.#nodes += 1;
+    if (this.#nodes > this.#nodesMax)
+      throw badLayer(`the image has more than ${this.#nodesMax} files and folders`);
   }
 }
 

@@ -1,9 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import type { Descriptor } from "@stowage/oci/descriptor";
+import fc from "fast-check";
+import { ClientError } from "../client-error.ts";
 import type { ContentSource } from "../content.ts";
 import { digestOf } from "../hasher.ts";
 import { exportFiles } from "./export-files.ts";
-import { readImageFile, readImageFiles, type SkippedEntry } from "./image-files.ts";
+import { FileTree, type Inode } from "./file-tree.ts";
+import { pathOf, readImageFile, readImageFiles, type SkippedEntry } from "./image-files.ts";
 import { unpackLayer } from "./layer-bytes.ts";
 import type { EntryKind, LayerHeader } from "./layer-header.ts";
 import { formatLayerHeader } from "./layer-header-writer.ts";
@@ -305,6 +308,32 @@ describe("readImageFiles", () => {
     expect((await exported()).map(({ name }) => name)).toEqual(["absolute", "b"]);
   });
 
+  test("a path that makes more folders than there may be ends the reading, however small the layer is", () => {
+    const tree = new FileTree({ nodesMax: 1_000 });
+    const inode: Inode = {
+      ...{ kind: "file", layer: 0, entry: 0, size: 0, mode: 0, uid: 0, gid: 0 },
+      ...{ linkName: "", device: "", hash: null },
+    };
+    const deep = Array.from({ length: 600 }, () => "d");
+    expect(tree.put(["a", ...deep], inode, 0)).toBe(true);
+    expect(() => tree.put(["b", ...deep], inode, 0)).toThrow("more than 1000 files and folders");
+  });
+
+  test("links that multiply each other lead nowhere, and cost little", async () => {
+    const long = "x/../".repeat(800);
+    const links = Array.from({ length: 30 }, (_, at) => link(`l${at}`, `${long}l${at + 1}`));
+    const { skipped } = await filesOf([
+      dir("x"),
+      ...links,
+      { name: "l0/file" },
+      link("far", "y".repeat(5_000)),
+    ]);
+    expect(skipped).toEqual([
+      ["l0/file", "its folder cannot be there"],
+      ["far", "it links to what is longer than any path"],
+    ]);
+  });
+
   test("a file of an image named like an object's own members is a file", async () => {
     expect((await filesOf([{ name: "__proto__/constructor", text: "x" }])).paths).toEqual([
       "__proto__",
@@ -348,5 +377,74 @@ describe("exportFiles", () => {
     const { exported, opened } = await filesOf([{ name: "a" }], [{ name: ".wh.a" }], [{ name: "b" }]);
     await exported();
     expect(opened).toEqual([0, 1, 2, 2]);
+  });
+});
+
+describe("whatever a layer says", () => {
+  const word = fc.constantFrom("a", "b", "c", "..", ".", "", ".wh.a", ".wh..wh..opq", ".wh.", "etc");
+  const path = fc.array(word, { minLength: 1, maxLength: 4 }).map((words) => words.join("/"));
+  const kinds: readonly EntryKind[] = ["file", "directory", "symlink", "hardlink", "block", "fifo"];
+  const entry = fc.record({
+    name: path,
+    kind: fc.constantFrom(...kinds),
+    linkName: path,
+    text: fc.string({ maxLength: 9 }),
+  });
+  const layer = fc
+    .array(entry, { maxLength: 12 })
+    .map((entries) => entries.map(({ text, ...rest }) => (rest.kind === "file" ? { ...rest, text } : rest)));
+
+  test("what is exported is inside, is there once, leads through no link, and is the same when it is read again", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(layer, { minLength: 1, maxLength: 4 }), async (layers) => {
+        const { exported, paths } = await filesOf(...layers);
+        const entries = await exported();
+        const kindAt = new Map<string, EntryKind>();
+        for (const { name, kind } of entries) {
+          const parts = pathOf(name) ?? ["out"];
+          expect(name === "./" || name.replace(/\/$/, "") === parts.join("/")).toBe(true);
+          expect(kindAt.has(parts.join("/"))).toBe(false);
+          kindAt.set(parts.join("/"), kind);
+        }
+        for (const place of kindAt.keys()) {
+          const above = place
+            .split("/")
+            .slice(0, -1)
+            .map((_, at, all) => all.slice(0, at + 1).join("/"));
+          for (const folder of above) expect(kindAt.get(folder) ?? "directory").toBe("directory");
+        }
+        const again = await filesOf(entries.map(({ text, ...rest }) => ({ ...rest, text })));
+        const unsaid = (all: readonly string[]) => all.filter((place) => kindAt.has(place));
+        expect(unsaid(again.paths)).toEqual(unsaid(paths));
+        expect(again.skipped).toEqual([]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("damaged bytes are an error that says so, and no other", async () => {
+    const good = tarOf([
+      { name: "a", text: "abc" },
+      dir("d"),
+      link("l", "a"),
+      { name: "n".repeat(200), text: "x" },
+    ]);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(good.byteLength - 1), fc.nat(255)), { minLength: 1, maxLength: 5 }),
+        fc.nat(good.byteLength),
+        async (changes, length) => {
+          const bytes = good.slice(0, length);
+          for (const [at, value] of changes) bytes[at % Math.max(1, length)] = value;
+          const { source, descriptors } = sourceOf(bytes);
+          const error = await readImageFiles(source, descriptors).then(
+            () => null,
+            (thrown: unknown) => thrown,
+          );
+          if (error !== null) expect(error).toBeInstanceOf(ClientError);
+        },
+      ),
+      { numRuns: 500 },
+    );
   });
 });

@@ -91,6 +91,7 @@ interface Place {
 function apply(tree: FileTree, header: LayerEntry, place: Place): string | null {
   const path = pathOf(header.name);
   if (path === null) return "it leads out of the image";
+  if (header.linkName.length > PATH_LENGTH_MAX) return "it links to what is longer than any path";
   const name = path.at(-1) ?? "";
   const folder = path.slice(0, -1);
   if (name === OPAQUE) {

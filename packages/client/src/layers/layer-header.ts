@@ -75,11 +75,16 @@ const KINDS: Readonly<Record<string, EntryKind>> = {
   "6": "fifo",
 };
 
+/** Whether no bytes follow, whatever size the header says: all but files, and what nobody knows. */
+export function isHeaderOnly(type: string): boolean {
+  return /^[1-6]$/.test(type);
+}
+
 /** Null: something that this reader does not know, and whose bytes are to be skipped. @throws ClientError for a sparse file */
 export function kindOf(type: string, name: string): EntryKind | null {
   if (type === "S") throw badLayer(`${JSON.stringify(name.slice(0, 100))} is a sparse file of GNU tar`);
   // Before there were types, a slash at the end was the type.
-  if ((type === "0" || type === "\0") && name.endsWith("/")) return "directory";
+  if (type === "\0" && name.endsWith("/")) return "directory";
   return KINDS[type] ?? null;
 }
 

@@ -3,6 +3,7 @@ import { badLayer } from "./layer-error.ts";
 import {
   BLOCK_BYTES,
   decodeName,
+  isHeaderOnly,
   isZeroBlock,
   kindOf,
   type LayerHeader,
@@ -57,7 +58,7 @@ export async function* readLayer(
         if (++count > ENTRIES_MAX) throw badLayer(`it has more than ${ENTRIES_MAX} entries`);
         const isPlain = globals.size === 0 && pending === NOTHING_PENDING;
         const header = isPlain ? plainHeader(raw) : headerOf(raw, globals, pending);
-        const entry = new OpenEntry(reader, header, sizeOf(raw, pending));
+        const entry = new OpenEntry(reader, header, isHeaderOnly(raw.type) ? 0 : sizeOf(raw, pending));
         pending = NOTHING_PENDING;
         if (entry.header !== null) yield { ...entry.header, bytes: () => entry.stream() };
         if (!entry.skipAtOnce()) await entry.skip();
@@ -88,7 +89,7 @@ class OpenEntry {
   constructor(reader: ByteReader, header: LayerHeader | null, size: number) {
     this.#reader = reader;
     this.header = header;
-    this.#left = header !== null && header.kind !== "file" ? 0 : size;
+    this.#left = size;
     this.#padding = (BLOCK_BYTES - (this.#left % BLOCK_BYTES)) % BLOCK_BYTES;
   }
 
