@@ -20,6 +20,7 @@ import { Seal } from "./seal.ts";
 import { answerKeys, KEYS_PATH } from "./token/keys.ts";
 import { answerToken } from "./token/token.ts";
 import { createMatcher, type Match } from "./v2/match.ts";
+import { nearMiss } from "./v2/near-miss.ts";
 import { type Route, V2_ROUTES } from "./v2/routes.ts";
 
 export interface AppOptions extends Door {
@@ -126,7 +127,7 @@ async function answer(arrival: Arrival, options: AppOptions): Promise<Response> 
     if (api !== null) return await answerManagement(api, arrival, options);
   }
   const match = matcher.match(path);
-  if (match === null) throw new RegistryError("ROUTE_UNKNOWN");
+  if (match === null) throw noRoute(path);
   const route = requireMethod(match, request.method);
   const repository = route.scope === "registry" ? null : requireName(match.rawName);
   const target = decodeTarget(match);
@@ -282,6 +283,12 @@ function withVersion(response: Response): Response {
 function requireOneHost(request: Request): void {
   if (request.headers.get("Host")?.includes(",") !== true) return;
   throw new RegistryError("REQUEST_INVALID", { message: "more than one Host header" });
+}
+
+function noRoute(path: string): RegistryError {
+  const meant = nearMiss(path, matcher);
+  if (meant === null) return new RegistryError("ROUTE_UNKNOWN");
+  return new RegistryError("ROUTE_UNKNOWN", { message: `no such endpoint: wanted ${meant}` });
 }
 
 function requireMethod(match: Match, method: string): Route {
