@@ -252,5 +252,5 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error ? error.cause : error;
   const code = "code" in cause && typeof cause.code === "string" ? cause.code : "";
-  return code === "" ? cause.message : `${code}: ${cause.message}`;
+  return cause.message.includes(code) ? cause.message : `${code}: ${cause.message}`;
 }
