@@ -430,6 +430,23 @@ describe("CredentialStore.put", () => {
     expect((await store().list()).map(({ key }) => key).toSorted()).toEqual(hosts.toSorted());
   });
 
+  test("whoever reads while others sign in reads a whole file", async () => {
+    const { put, get } = store();
+    await put("r.example.com", password("ann", "pw"));
+    let isOver = false;
+    const writers = Promise.all(
+      Array.from({ length: 5 }, async (_, writer) => {
+        for (let at = 0; at < 10; at++)
+          await put(`r${writer}-${at}.example.com`, password("ann", "pw".repeat(at)));
+      }),
+    ).finally(() => {
+      isOver = true;
+    });
+    while (!isOver) expect(await get("r.example.com")).toEqual(password("ann", "pw"));
+    await writers;
+    expect(await store().list()).toHaveLength(51);
+  }, 20_000);
+
   test("a lock that somebody left behind is taken away", async () => {
     await write(`${DOCKER}.lock`, "");
     await store().put("r.example.com", password("ann", "pw"));

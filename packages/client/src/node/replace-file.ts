@@ -1,10 +1,13 @@
-import { chown, lstat, mkdir, open, readlink, rename, stat, unlink } from "node:fs/promises";
+import { chown, type FileHandle, lstat, mkdir, open, readlink, rename, stat, unlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ClientError } from "../client-error.ts";
 
 /** Largest file that is read, in bytes; a configuration with a thousand registries has 200 KB. */
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Bytes that are read at once. */
+const READ_BYTES = 64 * 1024;
 
 /** Between two looks at somebody else's lock, in milliseconds. */
 const LOCK_POLL_MS = 25;
@@ -21,21 +24,26 @@ const LINKS_MAX = 40;
 /** The text of a file, or null when there is none. @throws ClientError that names the file */
 export async function readSmallFile(path: string): Promise<string | null> {
   try {
-    const { size, isFile } = await stat(path).then((of) => ({ size: of.size, isFile: of.isFile() }));
     // Opening a pipe would wait for somebody who writes.
-    if (!isFile) throw new ClientError("invalid", `${path} is not a file`);
-    if (size > FILE_BYTES_MAX) throw tooLarge(path);
+    if (!(await stat(path)).isFile()) throw new ClientError("invalid", `${path} is not a file`);
     await using file = await open(path, "r");
-    const buffer = new Uint8Array(Math.min(size, FILE_BYTES_MAX) + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < buffer.byteLength; length += read) {
-      read = (await file.read(buffer, length, buffer.byteLength - length, null)).bytesRead;
-    }
-    if (length > FILE_BYTES_MAX) throw tooLarge(path);
-    return new TextDecoder().decode(buffer.subarray(0, length));
+    return await readToEnd(file, path);
   } catch (cause) {
     if (hasCode(cause, "ENOENT", "ENOTDIR")) return null;
     throw cause instanceof ClientError ? cause : failed("read", path, cause);
+  }
+}
+
+/** Whatever size it had before it was opened: it may be another file since, larger by an entry. */
+async function readToEnd(file: FileHandle, path: string): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let length = 0; ;) {
+    const { bytesRead, buffer } = await file.read(new Uint8Array(READ_BYTES), 0, READ_BYTES, null);
+    if (bytesRead === 0) return text + decoder.decode();
+    length += bytesRead;
+    if (length > FILE_BYTES_MAX) throw tooLarge(path);
+    text += decoder.decode(buffer.subarray(0, bytesRead), { stream: true });
   }
 }
 
