@@ -9,6 +9,8 @@ const PICTURE_MS = 100;
 
 /** What is told while bytes travel, on standard error. */
 export interface Progress extends Disposable {
+  /** Whether it shows how far a blob has come. */
+  readonly countsBytes: boolean;
   onProgress(event: ProgressEvent): void;
 }
 
@@ -16,7 +18,11 @@ interface ProgressCall extends Pick<Call, "args" | "isQuiet"> {
   readonly world: Pick<World, "stdout" | "stderr" | "now" | "env">;
 }
 
-const SILENT: Progress = { onProgress: () => undefined, [Symbol.dispose]: () => undefined };
+const SILENT: Progress = {
+  countsBytes: false,
+  onProgress: () => undefined,
+  [Symbol.dispose]: () => undefined,
+};
 
 /** What --progress asks for: bars on a terminal and lines elsewhere by default; nothing with -q. */
 export function openProgress({ args, world, isQuiet }: ProgressCall): Progress {
@@ -31,6 +37,7 @@ export function openProgress({ args, world, isQuiet }: ProgressCall): Progress {
 /** One line for each blob that is done. */
 function plainProgress(stderr: Sink): Progress {
   return {
+    countsBytes: false,
     onProgress(event) {
       if (event.kind === "end") stderr.write(`${event.outcome} ${event.digest} ${formatSize(event.size)}\n`);
     },
@@ -42,6 +49,7 @@ function plainProgress(stderr: Sink): Progress {
 function jsonProgress(stderr: Sink, now: () => number): Progress {
   const blobs = new Map<string, { bytes: number; toldAt: number }>();
   return {
+    countsBytes: true,
     onProgress(event) {
       if (event.kind !== "bytes") {
         blobs.delete(event.digest);
@@ -66,6 +74,7 @@ function barProgress({ stdout, stderr, now, env }: ProgressCall["world"]): Progr
   stdout.beforeWrite = () => bars.hide();
   stderr.beforeWrite = () => bars.hide();
   return {
+    countsBytes: true,
     onProgress: (event) => bars.take(event),
     [Symbol.dispose]() {
       clearInterval(timer);

@@ -73,9 +73,10 @@ export class CopyBlobs {
       return stream;
     };
     const { digest, size } = blob;
-    const { onProgress } = this.#options;
-    const onBytes = onProgress && ((bytes: number) => onProgress({ kind: "bytes", digest, size, bytes }));
-    await this.#target.putBlob(blob, open, { ...io, onBytes }).catch((error: unknown) => {
+    const { countsBytes = true, onProgress } = this.#options;
+    const onBytes = (bytes: number) => onProgress?.({ kind: "bytes", digest, size, bytes });
+    const wishes = countsBytes && onProgress !== undefined ? { ...io, onBytes } : io;
+    await this.#target.putBlob(blob, open, wishes).catch((error: unknown) => {
       throw error instanceof ClientError || !this.#signal.aborted ? error : this.#signal.reason;
     });
     this.bytes += size;

@@ -16,7 +16,10 @@ export interface SyncEntry {
   readonly referrers?: boolean | undefined;
 }
 
-export interface SyncOptions extends Pick<CopyOptions, "jobs" | "dryRun" | "signal" | "onProgress"> {
+export interface SyncOptions extends Pick<
+  CopyOptions,
+  "jobs" | "dryRun" | "signal" | "onProgress" | "countsBytes"
+> {
   /** Told after each tag. */
   readonly onTag?: ((result: SyncResult) => void) | undefined;
 }

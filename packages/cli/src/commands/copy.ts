@@ -145,6 +145,7 @@ async function copyJob(
     dryRun: isDry,
     signal,
     onProgress: (event) => progress.onProgress(event),
+    countsBytes: progress.countsBytes,
   });
   if (result.manifests === 0) say(`${name} is there already`);
   else

@@ -62,6 +62,7 @@ async function runPull(call: Call): Promise<number> {
     ),
     signal,
     onProgress: (event) => progress.onProgress(event),
+    countsBytes: progress.countsBytes,
   });
   await target.close();
   const name = `${repository.label}@${result.digest}`;

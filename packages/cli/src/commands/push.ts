@@ -58,6 +58,7 @@ async function runPush(call: Call): Promise<number> {
       tags,
       signal,
       onProgress: (event) => progress.onProgress(event),
+      countsBytes: progress.countsBytes,
     });
     call.say(describeCopy(copied));
     result = { ...copied };

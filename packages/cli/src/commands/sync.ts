@@ -154,6 +154,7 @@ async function copyTag(
     dryRun: args.has("dry-run"),
     signal,
     onProgress: (event) => progress.onProgress(event),
+    countsBytes: progress.countsBytes,
   });
 }
 
