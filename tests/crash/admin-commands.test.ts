@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test, setDefaultTimeout } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FilesystemBlobStore } from "@stowage/server/blobstore/filesystem/filesystem-blob-store";
 import { RegistryProcess, WORKSPACE } from "../support/registry-process.ts";
 import { TestApp } from "../support/test-app.ts";
+
+// A test here starts twenty processes, and other suites run beside it.
+setDefaultTimeout(30_000);
 
 const MAIN = join(WORKSPACE, "packages", "cli", "src", "main.ts");
 const SECRET = /^stw_[A-Za-z0-9]{12}_[A-Za-z0-9_-]{43}\n$/;

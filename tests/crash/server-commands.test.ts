@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test, setDefaultTimeout } from "bun:test";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,6 +9,9 @@ import { stowage, stowageIn } from "../support/command.ts";
 import { blobOf, imageOf, seededBytes } from "../support/content.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { TestApp } from "../support/test-app.ts";
+
+// A test here starts twenty processes, and other suites run beside it.
+setDefaultTimeout(30_000);
 
 const LAYER = blobOf(seededBytes(5_000, 1));
 const IMAGE = imageOf([LAYER, blobOf("another layer")]);

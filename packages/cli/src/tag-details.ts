@@ -5,6 +5,10 @@ import type { RegistryClient } from "@stowage/client/registry-client";
 import type { Repository } from "@stowage/client/repository";
 import { inOrder } from "./in-order.ts";
 
+/** What tags can be sorted by. */
+export const TAG_SORTS = ["name", "semver", "pushed", "size"] as const;
+export type TagSort = (typeof TAG_SORTS)[number];
+
 /** What is known of a tag. */
 export interface TagDetails {
   readonly name: string;

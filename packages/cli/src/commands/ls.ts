@@ -1,9 +1,6 @@
 import type { RegistryClient } from "@stowage/client/registry-client";
 import type { Repository } from "@stowage/client/repository";
-import { parseDuration } from "@stowage/server/config/duration";
-import { compileTagGlobs } from "@stowage/server/registry/tag-glob";
-import { parse, type SemVer } from "semver";
-import { type Arguments, UsageError } from "../arguments.ts";
+import type { Arguments } from "../arguments.ts";
 import { formatSize } from "../byte-size.ts";
 import { openClient } from "../client.ts";
 import type { Call, Command } from "../command.ts";
@@ -11,10 +8,7 @@ import { EXIT } from "../exit-codes.ts";
 import { CommandError } from "../failure.ts";
 import { requireRepositoryName } from "../image.ts";
 import type { ListView } from "../output.ts";
-import { type TagDetails, tagsOfManifests, tagsOfStowage } from "../tag-details.ts";
-
-const SORTS = ["name", "semver", "pushed", "size"] as const;
-type Sort = (typeof SORTS)[number];
+import { TAG_SORTS, type TagDetails, type TagSort, tagsOfManifests, tagsOfStowage } from "../tag-details.ts";
 
 /** Tags that are kept to be sorted. */
 const TAGS_MAX = 1_000_000;
@@ -27,7 +21,7 @@ export const LS: Command = {
     long: { value: null, short: "l", help: "with digest, size, platform and when it was pushed" },
     sort: {
       value: "KEY",
-      choices: SORTS,
+      choices: TAG_SORTS,
       help: "name, semver (oldest version first, other tags last), pushed or size (largest first; newest first)",
     },
     reverse: { value: null, short: "r", help: "the other way round" },
@@ -58,22 +52,23 @@ const LONG: ListView<TagDetails> = {
   ],
 };
 
+const NAMES: ListView<string> = { id: (name) => name, value: (name) => ({ name }) };
+
 async function run(call: Call): Promise<number> {
   const { args, output, signal, world } = call;
   const reference = requireRepositoryName(args.places[0] ?? "");
   const client = await openClient(call, [reference.registry]);
   const repository = client.repository(reference);
-  const isWanted = filterOf(args);
-  const sort = (args.get("sort") ?? "name") as Sort;
-  const since = sinceOf(args, world.now());
+  const { isWanted, since } = await readFilter(args, world.now());
+  const sort = (args.get("sort") ?? "name") as TagSort;
   const needsTimes = since !== null || sort === "pushed";
   if (!args.has("long") && !needsTimes && sort !== "size") {
-    const names = matching(repository.tags({ signal }), isWanted, (name) => name);
-    const all =
-      sort === "name" && !args.has("reverse") ? names : sorted(await collect(names), args, byName(sort));
-    await output.list(all, { id: (name) => name, value: (name) => ({ name }) });
+    const names = matching(repository.tags({ signal }), isWanted);
+    const isSorted = sort === "name" && !args.has("reverse");
+    await output.list(isSorted ? names : await sortNames(names, args, sort), NAMES);
     return EXIT.ok;
   }
+  const { byDetails } = await import("../tag-order.ts");
   const tags = await readDetails({ client, repository, isWanted, needsTimes, signal });
   const recent = tags.filter(
     ({ pushedAt }) => since === null || (pushedAt !== null && Date.parse(pushedAt) >= since),
@@ -84,6 +79,30 @@ async function run(call: Call): Promise<number> {
     args.has("long") || output.isStructured ? LONG : short,
   );
   return EXIT.ok;
+}
+
+interface Filter {
+  readonly isWanted: (tag: string) => boolean;
+  /** Milliseconds of the day; null: whenever. */
+  readonly since: number | null;
+}
+
+/** Loaded only when it is asked for: patterns and times take longer to load than a list to come. @throws UsageError */
+async function readFilter(args: Arguments, now: number): Promise<Filter> {
+  if (!["include", "exclude", "since"].some((option) => args.has(option))) {
+    return { isWanted: () => true, since: null };
+  }
+  const { filterOf, sinceOf } = await import("../tag-filter.ts");
+  return { isWanted: filterOf(args), since: sinceOf(args, now) };
+}
+
+async function sortNames(
+  names: AsyncIterable<string>,
+  args: Arguments,
+  sort: TagSort,
+): Promise<readonly string[]> {
+  const { byName } = await import("../tag-order.ts");
+  return sorted(await collect(names), args, byName(sort));
 }
 
 interface DetailsRequest {
@@ -103,7 +122,7 @@ async function readDetails({
 }: DetailsRequest): Promise<readonly TagDetails[]> {
   const known = await tagsOfStowage(client, repository, { signal });
   if (known !== null) return known.filter(({ name }) => isWanted(name));
-  const names = await collect(matching(repository.tags({ signal }), isWanted, (name) => name));
+  const names = await collect(matching(repository.tags({ signal }), isWanted));
   if (needsTimes) {
     throw new CommandError(`ls: ${repository.registry} does not say when tags were pushed`, {
       hint: "tags can be sorted by name, semver or size all the same",
@@ -112,12 +131,11 @@ async function readDetails({
   return await collect(tagsOfManifests(repository, names, { signal }));
 }
 
-async function* matching<T>(
-  entries: AsyncIterable<T>,
+async function* matching(
+  names: AsyncIterable<string>,
   isWanted: (name: string) => boolean,
-  nameOf: (entry: T) => string,
-): AsyncGenerator<T, void, void> {
-  for await (const entry of entries) if (isWanted(nameOf(entry))) yield entry;
+): AsyncGenerator<string, void, void> {
+  for await (const name of names) if (isWanted(name)) yield name;
 }
 
 async function collect<T>(entries: AsyncIterable<T>): Promise<readonly T[]> {
@@ -132,59 +150,4 @@ async function collect<T>(entries: AsyncIterable<T>): Promise<readonly T[]> {
 function sorted<T>(entries: readonly T[], args: Arguments, order: (a: T, b: T) => number): readonly T[] {
   const all = entries.toSorted(order);
   return args.has("reverse") ? all.toReversed() : all;
-}
-
-function byName(sort: Sort): (a: string, b: string) => number {
-  if (sort !== "semver") return compareText;
-  return (a, b) => {
-    const [one, other] = [versionOf(a), versionOf(b)];
-    if (one === null || other === null)
-      return Number(one === null) - Number(other === null) || compareText(a, b);
-    return one.compare(other) || compareText(a, b);
-  };
-}
-
-/** Of tags such as `v1.2.3`, and of shorter ones: `1.25-alpine` counts as 1.25.0-alpine. Null: it is no version. */
-function versionOf(tag: string): SemVer | null {
-  const [, major, minor = "0", patch = "0", rest = ""] =
-    /^v?(\d+)(?:\.(\d+))?(?:\.(\d+))?([-+][0-9A-Za-z.+-]+)?$/.exec(tag) ?? [];
-  return major === undefined ? null : parse(`${major}.${minor}.${patch}${rest}`, { loose: true });
-}
-
-function byDetails(sort: Sort): (a: TagDetails, b: TagDetails) => number {
-  const names = byName(sort);
-  const order = (a: TagDetails, b: TagDetails): number => {
-    if (sort === "size") return (b.size ?? 0) - (a.size ?? 0);
-    return sort === "pushed" ? compareText(b.pushedAt ?? "", a.pushedAt ?? "") : 0;
-  };
-  return (a, b) => order(a, b) || names(a.name, b.name);
-}
-
-function compareText(a: string, b: string): number {
-  return a === b ? 0 : a < b ? -1 : 1;
-}
-
-/** @throws UsageError */
-export function filterOf(args: Arguments): (name: string) => boolean {
-  const globsOf = (option: string) => {
-    const globs = args.all(option);
-    try {
-      return compileTagGlobs(globs);
-    } catch (error) {
-      throw new UsageError(`--${option}: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  };
-  const isIncluded = args.has("include") ? globsOf("include") : () => true;
-  const isExcluded = globsOf("exclude");
-  return (name) => isIncluded(name) && !isExcluded(name);
-}
-
-/** @throws UsageError */
-function sinceOf(args: Arguments, now: number): number | null {
-  const text = args.get("since");
-  if (text === null) return null;
-  const ms = parseDuration(text);
-  const at = ms === null ? Date.parse(/^\d{4}-\d{2}-\d{2}(?:T|$)/.test(text) ? text : "") : now - ms;
-  if (!Number.isNaN(at)) return at;
-  throw new UsageError(`--since is "${text}"; wanted a time such as 24h, 7d or 2026-01-31T00:00:00Z`);
 }
