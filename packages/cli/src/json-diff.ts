@@ -17,9 +17,14 @@ export function diffJson(before: unknown, after: unknown, path = ""): readonly D
   }
   if (isObject(before) && isObject(after)) {
     const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-    return keys.flatMap((key) => diffJson(before[key], after[key], pathOf(path, key)));
+    return keys.flatMap((key) => diffJson(own(before, key), own(after, key), pathOf(path, key)));
   }
   return JSON.stringify(before) === JSON.stringify(after) ? [] : [{ path, before, after }];
+}
+
+/** A member may be called `__proto__`. */
+function own(value: Readonly<Record<string, unknown>>, key: string): unknown {
+  return Object.hasOwn(value, key) ? value[key] : undefined;
 }
 
 function pathOf(path: string, key: string): string {
