@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { RegistryClient, type Repository } from "@stowage/client";
+import { descriptorOf, manifestFrom, RegistryClient, type Repository } from "@stowage/client";
 import { startRegistry, type TestRegistry } from "@stowage/server/testing";
 import { blobOf, noise, putBlob, type PushedImage, pushImage } from "../client/images.ts";
 import { cli, type CliOptions } from "../support/cli.ts";
@@ -315,6 +315,40 @@ describe("copy", () => {
     expect(ran.code).toBe(10);
     expect(lines(ran.stdout)).toHaveLength(1);
     expect(ran.stderr).toContain("1 of 2 tags were not copied");
+  });
+
+  test("takes all platforms, or those that are named", async () => {
+    const mediaType = "application/vnd.oci.image.index.v1+json";
+    const children = await Promise.all(
+      ["amd64", "arm64"].map((architecture, at) =>
+        pushImage(repository, { tag: null, seed: 40 + at, architecture }),
+      ),
+    );
+    const manifests = children.map(({ manifest }, at) => ({
+      ...descriptorOf(manifest),
+      platform: { os: "linux", architecture: at === 0 ? "amd64" : "arm64" },
+    }));
+    const index = manifestFrom({ schemaVersion: 2, mediaType, manifests }, mediaType);
+    await repository.putManifest(index, { tags: ["multi"] });
+    const has = async (target: string, digest: string) =>
+      (await cli(["manifest", "head", `${other.host}/mirror/${target}@${digest}`])).code === 0;
+    await run("copy R:multi O/mirror/every");
+    for (const { digest } of [index, ...manifests]) expect(await has("every", digest)).toBe(true);
+    const [amd64, arm64] = manifests.map(({ digest }) => digest);
+    expect((await run("copy R:multi O/mirror/arm --platform linux/arm64")).stdout).toBe(
+      `${other.host}/mirror/arm@${arm64}\n`,
+    );
+    expect(await has("arm", amd64 ?? "")).toBe(false);
+    expect((await run("copy R:multi O/mirror/none --platform linux/s390x")).code).toBe(3);
+    expect(
+      JSON.parse((await run("inspect R:multi --platform linux/arm64 --format json")).stdout),
+    ).toMatchObject({
+      digest: arm64,
+      index: index.digest,
+      platform: "linux/arm64",
+      platforms: ["linux/amd64", "linux/arm64"],
+    });
+    await run(`delete R@${index.digest} --all-tags --yes`);
   });
 
   test("brings what refers to an image along when asked to", async () => {
