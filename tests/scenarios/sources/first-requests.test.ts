@@ -97,6 +97,18 @@ suite("the chapter's curl calls", [program("curl")], () => {
     expect(digestOf(body)).toBe(HELLO.manifest.digest);
   });
 
+  test("the answer has more headers than are shown, for caches and for the log", async () => {
+    await using registry = await startWithHello();
+    const { headers } = await curl(registry, "/v2/hello-world/manifests/latest");
+    expect(Object.fromEntries(headers)).toMatchObject({
+      "cache-control": "no-cache",
+      etag: `"${HELLO.manifest.digest}"`,
+      vary: "Accept",
+      "x-content-type-options": "nosniff",
+      "x-request-id": expect.any(String),
+    });
+  });
+
   test("each blobSum of the manifest is pulled from blobs, the empty layer that nobody pushed as well", async () => {
     await using registry = await startWithHello("--schema1", "table");
     const { body } = await curl(registry, "/v2/hello-world/manifests/latest");
