@@ -21,6 +21,23 @@ test("livez and readyz answer, and readyz says when the server wants no more wor
   expect((await app.request("GET", "/livez")).status).toBe(200);
 });
 
+test("health is told in the forms of Kubernetes and of distribution", async () => {
+  await using app = new TestApp();
+  const ask = async (path: string) => {
+    const response = await app.request("GET", path);
+    return [response.status, await response.text()];
+  };
+  expect(await ask("/startupz")).toEqual([200, "ok\n"]);
+  expect(await ask("/readyz?verbose")).toEqual([200, "[+]shutdown ok\n[+]metadata ok\nok\n"]);
+  expect(await ask("/debug/health")).toEqual([200, "{}"]);
+  app.draining = true;
+  expect(await ask("/readyz?verbose")).toEqual([
+    503,
+    "[-]shutdown failed: shutting down\n[+]metadata ok\nshutting down\n",
+  ]);
+  expect(await ask("/debug/health")).toEqual([503, '{"shutdown":"shutting down"}']);
+});
+
 test("a read-only registry refuses what changes it and serves the rest", async () => {
   await using app = new TestApp({ readOnly: true });
   const response = await app.pushBlob("t/r", blobOf("x"));

@@ -161,6 +161,13 @@ export const CLIENT_ID = parameter("query", "client_id", {
   example: "docker",
 });
 
+export const VERBOSE = parameter("query", "verbose", {
+  type: "boolean",
+  format: "<any>",
+  description: "Name each check, one a line. The value does not matter.",
+  example: "true",
+});
+
 export const OFFLINE_TOKEN = parameter("query", "offline_token", {
   required: true,
   type: "boolean",

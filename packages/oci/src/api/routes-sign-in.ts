@@ -1,7 +1,16 @@
 import { exampleOf, failures, success } from "./answers.ts";
 import { KEYS, TEXT, TOKEN, TOKEN_FORM } from "./bodies.ts";
-import { ACCOUNT, AUTHORIZATION, CACHE_CONTROL, CLIENT_ID, OFFLINE_TOKEN, SCOPE, SERVICE } from "./fields.ts";
-import type { ApiAnswer, ApiExample, ApiRequest, ApiRoute } from "./model.ts";
+import {
+  ACCOUNT,
+  AUTHORIZATION,
+  CACHE_CONTROL,
+  CLIENT_ID,
+  OFFLINE_TOKEN,
+  SCOPE,
+  SERVICE,
+  VERBOSE,
+} from "./fields.ts";
+import type { ApiAnswer, ApiBody, ApiExample, ApiRequest, ApiRoute } from "./model.ts";
 
 const GRANTED: ApiAnswer = success({
   name: "Token",
@@ -187,7 +196,12 @@ export const KEYS_ROUTES: readonly ApiRoute[] = (["GET", "HEAD"] as const).map((
 const HEALTH = [
   ["livez", "The process answers. When it does not, restart it."],
   ["readyz", "It can do its work and is not shutting down. While it is not, send requests elsewhere."],
+  ["startupz", "The same as readyz, for orchestrators that ask for it while a process starts."],
+  ["debug/health", "The same in distribution's form: an object with a member for each thing that is wrong."],
 ] as const;
+
+/** What is wrong, by the name of the check. */
+const HEALTH_OBJECT: ApiBody = { contentType: "application/json;charset=utf-8", format: "{}", schema: null };
 
 export const HEALTH_ROUTES: readonly ApiRoute[] = HEALTH.map(([name, description]) => ({
   id: "health",
@@ -197,12 +211,19 @@ export const HEALTH_ROUTES: readonly ApiRoute[] = HEALTH.map(([name, description
   description,
   requests: [
     {
-      id: `get-${name}`,
+      id: `get-${name.replace("/", "-")}`,
       name: "Ask",
       description,
-      parameters: [],
+      parameters: name === "debug/health" ? [] : [VERBOSE],
       bodies: [],
-      successes: [success({ name: "Well", status: 200, description: "All is well.", bodies: [TEXT] })],
+      successes: [
+        success({
+          name: "Well",
+          status: 200,
+          description: "All is well.",
+          bodies: [bodyOfHealth(name, "ok")],
+        }),
+      ],
       failures:
         name === "livez"
           ? []
@@ -212,7 +233,7 @@ export const HEALTH_ROUTES: readonly ApiRoute[] = HEALTH.map(([name, description
                 status: 503,
                 description: "It is shutting down, or cannot reach its metadata.",
                 headers: [],
-                bodies: [{ ...TEXT, format: "shutting down" }],
+                bodies: [bodyOfHealth(name, "shutting down")],
                 errors: [],
               },
             ],
@@ -220,3 +241,7 @@ export const HEALTH_ROUTES: readonly ApiRoute[] = HEALTH.map(([name, description
     },
   ],
 }));
+
+function bodyOfHealth(name: string, text: string): ApiBody {
+  return name === "debug/health" ? HEALTH_OBJECT : { ...TEXT, format: text };
+}

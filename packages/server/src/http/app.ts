@@ -117,7 +117,7 @@ type Arrival = Omit<Exchange, "caller"> & {
 
 async function answer(arrival: Arrival, options: AppOptions): Promise<Response> {
   const { path, request } = arrival;
-  const health = await answerHealth(path, options);
+  const health = await answerHealth(arrival, options);
   if (health !== null) return health;
   requireOneHost(request);
   if (!path.startsWith("/v2")) {
