@@ -5,6 +5,7 @@ import { ClientError } from "./client-error.ts";
 import type { BlobRef, ContentSource, IoOptions, RawManifest } from "./content.ts";
 import { type ManifestParts, partsOf } from "./image-manifests.ts";
 import { entriesForPlatform, formatPlatform } from "./platform.ts";
+import { piecesOf } from "./streams.ts";
 
 /** Largest config of an image, in bytes. */
 export const CONFIG_BYTES_MAX = 16 * 1024 * 1024;
@@ -90,7 +91,10 @@ export async function readBlob(
   }
   const stream = await source.openBlob(blob, { signal });
   if (stream === null) throw blobUnknown(source, blob.digest);
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  // Not by a Response: in browsers it hides what the stream failed with.
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  for await (const piece of piecesOf(stream)) pieces.push(piece);
+  return new Uint8Array(await new Blob(pieces).arrayBuffer());
 }
 
 export function blobUnknown(source: ContentSource, digest: Digest): ClientError {
