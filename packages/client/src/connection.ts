@@ -170,6 +170,8 @@ export class Connection {
   async #fetch(url: URL, request: ApiRequest, headers: Record<string, string>): Promise<Response> {
     const { method, body } = request;
     const init: RequestInit & { duplex?: "half" } = { method, headers, redirect: "manual" };
+    // A browser's cache makes the rest of a blob wait for the beginning that broke off.
+    if (headers.Range !== undefined) init.cache = "no-store";
     if (body?.kind === "bytes") {
       init.body = body.bytes;
       headers["Content-Type"] = body.mediaType;
