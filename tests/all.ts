@@ -4,6 +4,7 @@ import { prepareTools } from "./tools.ts";
 /** Groups of `npm test`, in order: the quick ones first. */
 const GROUPS: Readonly<Record<string, () => Promise<Tally>>> = {
   gate: runGate,
+  cli: () => runTests("command line", ["tests/cli"]),
   model: () => runTests("model", ["tests/model"]),
   crash: () => runTests("crash", ["tests/crash"]),
   race: () => runTests("race", ["tests/race"]),

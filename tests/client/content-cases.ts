@@ -253,6 +253,12 @@ export const CONTENT_CASES: readonly Case[] = [
       equal(await untagImage(repository, "1.0"), true);
       equal(await collect(repository.tags()), ["1", "stable"]);
       equal(partsOf(manifest).layers.length, 2);
+      await tagImage(
+        repository,
+        "stable",
+        Array.from({ length: 120 }, (_, at) => `many-${at}`),
+      );
+      equal((await collect(repository.tags())).length, 122);
     },
   },
   {

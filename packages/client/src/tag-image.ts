@@ -3,6 +3,9 @@ import type { IoOptions, RawManifest } from "./content.ts";
 import { requireManifest } from "./image.ts";
 import type { Repository } from "./repository.ts";
 
+/** Tags of one request; registries have a limit, of 100 in Stowage. */
+const TAGS_AT_ONCE = 50;
+
 /** Gives an image more tags; no blob moves. @throws ClientError */
 export async function tagImage(
   repository: Repository,
@@ -11,7 +14,9 @@ export async function tagImage(
   options: IoOptions = {},
 ): Promise<RawManifest> {
   const manifest = await requireManifest(repository, reference, options);
-  await repository.putManifest(manifest, { ...options, tags });
+  for (let at = 0; at < tags.length; at += TAGS_AT_ONCE) {
+    await repository.putManifest(manifest, { ...options, tags: tags.slice(at, at + TAGS_AT_ONCE) });
+  }
   return manifest;
 }
 
