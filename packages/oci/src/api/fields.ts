@@ -163,7 +163,7 @@ export const CLIENT_ID = parameter("query", "client_id", {
 
 export const VERBOSE = parameter("query", "verbose", {
   type: "boolean",
-  format: "<any>",
+  format: "<value>",
   description: "Name each check, one a line. The value does not matter.",
   example: "true",
 });
