@@ -33,7 +33,7 @@ const UNSUMMED = "github.com/opencontainers/distribution-spec,oras.land";
  */
 export async function prepareTools(): Promise<void> {
   await installPackages();
-  await installNewman();
+  await installNpmTools();
   if (!program("go").isMet) {
     process.stdout.write("!!! no Go here: clients that are built from source will be missing\n");
     return;
@@ -56,15 +56,19 @@ async function installPackages(): Promise<void> {
   });
 }
 
-/** The runner of Postman collections, with its 150 packages, which the workspace shall not have. */
-async function installNewman(): Promise<void> {
-  const folder = join(TOOLS, "newman");
-  if (existsSync(join(folder, "node_modules", "newman"))) return;
-  await mkdir(folder, { recursive: true });
-  for (const name of ["package.json", "package-lock.json"]) {
-    await copyFile(join(WORKSPACE, "tests", "compat", "newman", name), join(folder, name));
+/** Programs of npm that the workspace shall not have: they are large, or bring many packages. */
+const NPM_TOOLS = ["newman", "deno"] as const;
+
+async function installNpmTools(): Promise<void> {
+  for (const name of NPM_TOOLS) {
+    const folder = join(TOOLS, name);
+    if (existsSync(join(folder, "node_modules", ".bin", name))) continue;
+    await mkdir(folder, { recursive: true });
+    for (const file of ["package.json", "package-lock.json"]) {
+      await copyFile(join(WORKSPACE, "tests", "compat", name, file), join(folder, file));
+    }
+    await run(["npm", "ci", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund"], {});
   }
-  await run(["npm", "ci", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund"], {});
 }
 
 async function buildClients(): Promise<void> {

@@ -1,3 +1,5 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WORKSPACE } from "../support/registry-process.ts";
 import type { RemoteFault } from "./cases.ts";
@@ -70,5 +72,32 @@ export class RemoteSuite implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server.stop(true);
     await this.registries[Symbol.asyncDispose]();
+  }
+}
+
+/** Runs the suite with another runtime, `command` in front of its script, and waits for its report. */
+export async function runElsewhere(command: readonly string[]): Promise<readonly Outcome[]> {
+  await using suite = await RemoteSuite.start();
+  const folder = await mkdtemp(join(tmpdir(), "stowage-elsewhere-"));
+  try {
+    const script = join(folder, "suite.mjs");
+    await writeFile(script, await bundleSuite("node"));
+    const { registries, control } = suite;
+    const instructions: Instructions = { control, host: registries.open.host, signIn: registries.signIn };
+    const child = Bun.spawn([...command, script], {
+      env: { ...process.env, INSTRUCTIONS: JSON.stringify(instructions) },
+      stdout: "ignore",
+      stderr: "pipe",
+    });
+    const ended = child.stderr.text().then(async (said) => {
+      if ((await child.exited) !== 0) throw new Error(`${command[0]} ended with ${child.exitCode}: ${said}`);
+    });
+    const report = suite.report();
+    await Promise.race([report, ended]);
+    const outcomes = await report;
+    await ended;
+    return outcomes;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }
