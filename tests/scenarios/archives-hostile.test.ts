@@ -6,6 +6,8 @@ import { blobOf, digestOf, imageOf, seededBytes } from "../support/content.ts";
 import { layoutParts, pax, savedImage, type TarPart, tarOfParts } from "../support/tar.ts";
 import { errorCode, TestApp } from "../support/test-app.ts";
 
+const INDEX = "application/vnd.oci.image.index.v1+json";
+
 /** Large enough not to be kept in memory. */
 const LAYERS = [1, 2].map((seed) => blobOf(seededBytes(20_000, seed)));
 
@@ -192,6 +194,105 @@ describe("of a hostile archive nothing is left", () => {
     expect(await errorCode(await putArchive(app, "team/app/manifests/1.0", tarOfParts(parts)))).toBe(
       "MANIFEST_INVALID",
     );
+    await expectNothing(app);
+  });
+
+  test("images that all need the same large manifests: each of these is read once", async () => {
+    await using app = new TestApp();
+    const absent = {
+      mediaType: "application/vnd.oci.empty.v1+json",
+      digest: digestOf(Buffer.from("x")),
+      size: 1,
+    };
+    const large = [1, 2, 3, 4].map((seed) =>
+      blobOf(
+        JSON.stringify({
+          schemaVersion: 2,
+          mediaType: oneImage.mediaType,
+          config: absent,
+          layers: [],
+          pad: `${seed}${" ".repeat(4_000_000)}`,
+        }),
+      ),
+    );
+    const indexes = Array.from({ length: 200 }, (_, at) =>
+      blobOf(
+        JSON.stringify({
+          schemaVersion: 2,
+          mediaType: INDEX,
+          annotations: { at: String(at) },
+          manifests: large.map(({ digest, bytes }) => ({
+            mediaType: oneImage.mediaType,
+            digest,
+            size: bytes.byteLength,
+          })),
+        }),
+      ),
+    );
+    const named = indexes.map((blob) => ({ blob, mediaType: INDEX, name: "1.0" }));
+    const parts = layoutParts(named, [...indexes, ...large]);
+    const response = await putArchive(app, "team/app/manifests/1.0", tarOfParts(parts));
+    expect(await errorCode(response)).toBe("MANIFEST_UNKNOWN");
+    await expectNothing(app);
+  });
+
+  test("images that together name more than somebody waits for", async () => {
+    await using app = new TestApp();
+    const layer = {
+      mediaType: "application/vnd.oci.image.layer.v1.tar",
+      digest: digestOf(Buffer.from("x")),
+      size: 1,
+    };
+    const wide = blobOf(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: oneImage.mediaType,
+        config: layer,
+        layers: Array.from({ length: 4_000 }, () => layer),
+      }),
+    );
+    const indexes = Array.from({ length: 200 }, (_, at) =>
+      blobOf(
+        JSON.stringify({
+          schemaVersion: 2,
+          mediaType: INDEX,
+          annotations: { at: String(at) },
+          manifests: [{ mediaType: oneImage.mediaType, digest: wide.digest, size: wide.bytes.byteLength }],
+        }),
+      ),
+    );
+    const named = indexes.map((blob) => ({ blob, mediaType: INDEX }));
+    const response = await putArchive(
+      app,
+      "team/app/manifests/1.0",
+      tarOfParts(layoutParts(named, [...indexes, wide])),
+    );
+    expect(await errorCode(response)).toBe("SIZE_INVALID");
+    await expectNothing(app);
+  });
+
+  test("a manifest.json that names one large config again and again", async () => {
+    await using app = new TestApp();
+    const config = JSON.stringify({ rootfs: { diff_ids: [] }, pad: " ".repeat(4_000_000) });
+    const images = Array.from({ length: 2_000 }, () => ({ Config: "config.json" }));
+    const parts = [
+      { name: "config.json", bytes: config },
+      { name: "other.json", bytes: JSON.stringify({ rootfs: { diff_ids: ["sha256:x"] } }) },
+      { name: "manifest.json", bytes: JSON.stringify([...images, { Config: "other.json" }]) },
+    ];
+    const response = await putArchive(app, "team/app/manifests/1.0", tarOfParts(parts));
+    expect(await errorCode(response)).toBe("MANIFEST_INVALID");
+    await expectNothing(app);
+  });
+
+  test("files that lie in more folders than are remembered", async () => {
+    await using app = new TestApp();
+    const parts = Array.from({ length: 1_000 }, (_, at) => [
+      pax({ path: `${at}/${"a/".repeat(120)}x` }),
+      { name: "x" },
+    ]).flat();
+    const response = await putArchive(app, "team/app/manifests/1.0", tarOfParts(parts));
+    expect(await errorCode(response)).toBe("SIZE_INVALID");
     await expectNothing(app);
   });
 

@@ -1,9 +1,12 @@
 import { type Digest, digestFromHex, parseDigestAlgorithm } from "@stowage/oci/digest";
 import { quote } from "@stowage/oci/reference";
-import { badArchive, wrongDigest } from "./archive-error.ts";
+import { archiveTooLarge, badArchive, wrongDigest } from "./archive-error.ts";
 
 /** Most links that are followed from one to the next; real archives have one. */
 const LINK_HOPS_MAX = 8;
+
+/** Most folders of one archive: a docker-archive has one for each layer. */
+const FOLDERS_MAX = 65_536;
 
 /** A file of an archive. */
 export interface ArchivedFile {
@@ -60,14 +63,15 @@ export class ArchiveContents {
 
   /** A path that is a file or link is not also a folder: programs that unpack it would not agree on what is where. */
   #claim(path: string): void {
-    const components = path.split("/");
-    for (let count = 1; count < components.length; count++) {
-      const folder = components.slice(0, count).join("/");
+    for (let slash = path.indexOf("/"); slash !== -1; slash = path.indexOf("/", slash + 1)) {
+      // A part of the path, which the runtime keeps once: an archive may have tens of thousands of them.
+      const folder = path.slice(0, slash);
       if (this.#files.has(folder) || this.#links.has(folder)) {
         throw badArchive(`${quote(path)} lies below ${quote(folder)}, which is no folder`);
       }
       this.#folders.add(folder);
     }
+    if (this.#folders.size > FOLDERS_MAX) throw archiveTooLarge(`it has more than ${FOLDERS_MAX} folders`);
     if (this.#folders.has(path)) throw badArchive(`${quote(path)} is a folder as well`);
   }
 }

@@ -4,10 +4,17 @@ import { parseStrictJson } from "@stowage/oci/strict-json";
 import { archiveTooLarge, badArchive } from "./archive-error.ts";
 import type { ArchivedFile } from "./archive-contents.ts";
 
+/** What was read of a file: an archive may name the same one any number of times. */
+const known = new WeakMap<ArchivedFile, unknown>();
+
 /** @throws ClientError when the file is too large to have been kept, or no JSON that is clear */
 export function requireJson(file: ArchivedFile): unknown {
+  if (known.has(file)) return known.get(file);
   const json = parseStrictJson(requireBytes(file));
-  if (json.ok) return json.value;
+  if (json.ok) {
+    known.set(file, json.value);
+    return json.value;
+  }
   throw badArchive(`${quote(file.path)}: ${json.problem}`);
 }
 

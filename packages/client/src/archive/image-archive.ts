@@ -1,19 +1,14 @@
 import type { Descriptor } from "@stowage/oci/descriptor";
 import type { Digest } from "@stowage/oci/digest";
-import { type Manifest, MANIFEST_BYTES_MAX, parseManifest } from "@stowage/oci/manifest";
-import { isNonDistributable, manifestKind, MEDIA_TYPE } from "@stowage/oci/media-type";
+import { parseManifest } from "@stowage/oci/manifest";
+import { manifestKind, MEDIA_TYPE } from "@stowage/oci/media-type";
 import { quote } from "@stowage/oci/reference";
 import type { RawManifest } from "../content.ts";
 import type { ArchiveContents, ArchivedFile } from "./archive-contents.ts";
 import { requireBytes, requireJson, requireObject } from "./archive-json.ts";
-import { archiveTooLarge, badArchive, missingContent } from "./archive-error.ts";
-import { makeManifest, readDockerImages } from "./docker-archive.ts";
-
-/** Most manifests of one image, its indexes counted. */
-const MANIFESTS_MAX = 1_024;
-
-/** Deepest nesting of indexes. */
-const INDEX_DEPTH_MAX = 8;
+import { badArchive, missingContent } from "./archive-error.ts";
+import { type DockerImage, makeManifest, readDockerImages } from "./docker-archive.ts";
+import { ManifestReader, toManifest, Walk } from "./image-walk.ts";
 
 /** Annotations that say what an image is called: of OCI's layout, and of containerd and docker. */
 export const REF_NAME = "org.opencontainers.image.ref.name";
@@ -43,6 +38,8 @@ export class ImageArchive {
   /** By digest each once. */
   readonly images: readonly ArchiveImage[];
   readonly #contents: ArchiveContents;
+  readonly #reader = new ManifestReader();
+  #dockerFile: readonly DockerImage[] | null = null;
   /** Manifests that were made here. */
   readonly #made = new Map<Digest, RawManifest>();
 
@@ -71,7 +68,7 @@ export class ImageArchive {
 
   /** @throws ClientError when a manifest is broken, or a size is not what it says */
   contentOf(manifest: RawManifest): ImageContent {
-    const walk = new Walk(this.#contents);
+    const walk = new Walk(this.#contents, this.#reader);
     walk.visit(manifest, 0);
     return {
       manifests: [...walk.manifests.values()],
@@ -89,7 +86,7 @@ export class ImageArchive {
   }
 
   #dockerImages(): readonly ArchiveImage[] {
-    const images = readDockerImages(this.#contents).map((image) => {
+    const images = this.#readDockerFile().map((image) => {
       const manifest = makeManifest(image);
       this.#made.set(manifest.digest, manifest);
       return { names: image.names, manifest };
@@ -98,6 +95,11 @@ export class ImageArchive {
     throw badArchive(
       'neither "index.json" nor "manifest.json" is in it; wanted an OCI archive or what docker save of 1.10 or later writes',
     );
+  }
+
+  #readDockerFile(): readonly DockerImage[] {
+    this.#dockerFile ??= readDockerImages(this.#contents);
+    return this.#dockerFile;
   }
 
   #layoutImages(): readonly ArchiveImage[] {
@@ -111,7 +113,7 @@ export class ImageArchive {
       if (manifestKind(descriptor.mediaType) === null) return [];
       return [{ names: namesOf(descriptor), manifest: this.#requireManifest(descriptor) }];
     });
-    return mergeByDigest(images.map((image) => this.#withoutAbsentPlatforms(image)));
+    return mergeByDigest(mergeByDigest(images).map((image) => this.#withoutAbsentPlatforms(image)));
   }
 
   #requireManifest(descriptor: Descriptor): RawManifest {
@@ -128,12 +130,11 @@ export class ImageArchive {
     if (manifestKind(image.manifest.mediaType) !== "index") return image;
     const content = this.contentOf(image.manifest);
     if (content.missing.length === 0) return image;
-    const configs = new Set(readDockerImages(this.#contents).map(({ config }) => config.digest));
-    const complete = content.manifests.filter((manifest) => {
-      const parsed = parseManifest(manifest.bytes, manifest.mediaType);
-      const isNamed =
-        parsed.ok && parsed.manifest.kind === "image" && configs.has(parsed.manifest.config.digest);
-      return isNamed && this.contentOf(manifest).missing.length === 0;
+    const configs = new Set(this.#readDockerFile().map(({ config }) => config.digest));
+    const complete = content.manifests.filter((raw) => {
+      const manifest = this.#reader.require(raw);
+      const isNamed = manifest.kind === "image" && configs.has(manifest.config.digest);
+      return isNamed && this.contentOf(raw).missing.length === 0;
     });
     return complete.length === 1 && complete[0] !== undefined ? { ...image, manifest: complete[0] } : image;
   }
@@ -153,81 +154,11 @@ function namesOf({ annotations }: Descriptor): readonly string[] {
 }
 
 function mergeByDigest(images: readonly ArchiveImage[]): readonly ArchiveImage[] {
-  const merged = new Map<Digest, ArchiveImage>();
+  const merged = new Map<Digest, { readonly names: Set<string>; readonly manifest: RawManifest }>();
   for (const { names, manifest } of images) {
-    const before = merged.get(manifest.digest)?.names ?? [];
-    merged.set(manifest.digest, { names: [...new Set([...before, ...names])], manifest });
+    const known = merged.get(manifest.digest) ?? { names: new Set(), manifest };
+    merged.set(manifest.digest, known);
+    for (const name of names) known.names.add(name);
   }
-  return [...merged.values()];
-}
-
-/** @throws ClientError when the file is not what the descriptor says */
-function toManifest(file: ArchivedFile, { digest, mediaType, size }: Descriptor): RawManifest {
-  requireSize(file, size);
-  if (size > MANIFEST_BYTES_MAX) {
-    throw archiveTooLarge(`the manifest ${digest} has ${size} bytes; wanted at most ${MANIFEST_BYTES_MAX}`);
-  }
-  return { mediaType, digest, bytes: requireBytes(file) };
-}
-
-function requireSize({ path, size }: ArchivedFile, wanted: number): void {
-  if (size === wanted) return;
-  throw badArchive(`${quote(path)} has ${size} bytes; wanted ${wanted} as the manifest that names it says`);
-}
-
-/** Goes from a manifest to everything below it. */
-class Walk {
-  readonly manifests = new Map<Digest, RawManifest>();
-  readonly blobs = new Map<Digest, ArchivedFile>();
-  readonly missing = new Set<Digest>();
-  readonly #contents: ArchiveContents;
-  readonly #visited = new Set<Digest>();
-
-  constructor(contents: ArchiveContents) {
-    this.#contents = contents;
-  }
-
-  visit(raw: RawManifest, depth: number): void {
-    if (this.#visited.has(raw.digest)) return;
-    this.#visited.add(raw.digest);
-    if (depth > INDEX_DEPTH_MAX) throw badArchive(`its indexes are nested more than ${INDEX_DEPTH_MAX} deep`);
-    if (this.#visited.size > MANIFESTS_MAX)
-      throw archiveTooLarge(`an image of it has more than ${MANIFESTS_MAX} manifests`);
-    const manifest = requireManifest(raw);
-    if (manifest.kind === "schema1")
-      throw badArchive(`${raw.digest} is of schema 1, which archives do not hold`);
-    if (manifest.kind === "index") {
-      for (const child of manifest.manifests) this.#visitChild(child, depth);
-    } else {
-      for (const blob of [manifest.config, ...manifest.layers]) this.#need(blob);
-    }
-    this.manifests.set(raw.digest, raw);
-  }
-
-  /** Entries of an index are manifests, or blobs: BuildKit's cache index points at layers. */
-  #visitChild(child: Descriptor, depth: number): void {
-    if (manifestKind(child.mediaType) === null) {
-      this.#need(child);
-      return;
-    }
-    const file = this.#contents.byDigest(child.digest);
-    if (file === null) this.missing.add(child.digest);
-    else this.visit(toManifest(file, child), depth + 1);
-  }
-
-  #need({ digest, mediaType, size }: Descriptor): void {
-    const file = this.#contents.byDigest(digest);
-    if (file !== null) {
-      requireSize(file, size);
-      this.blobs.set(digest, file);
-    } else if (!isNonDistributable(mediaType)) {
-      this.missing.add(digest);
-    }
-  }
-}
-
-function requireManifest({ bytes, mediaType, digest }: RawManifest): Manifest {
-  const parsed = parseManifest(bytes, mediaType);
-  if (parsed.ok) return parsed.manifest;
-  throw badArchive(`the manifest ${digest} is invalid: ${parsed.problem}`);
+  return [...merged.values()].map(({ names, manifest }) => ({ names: [...names], manifest }));
 }

@@ -17,8 +17,11 @@ export const TAR_ENTRIES_MAX = 32_768;
 /** Largest pax header or long name, in bytes. */
 const EXTENSION_BYTES_MAX = 64 * 1024;
 
-/** Longest path, in characters. */
-const PATH_LENGTH_MAX = 4_096;
+/** Longest path, and longest target of a link, in characters: all of them are kept until an archive ends. */
+const PATH_LENGTH_MAX = 1_024;
+
+/** Most components of a path: each is looked at for each file. */
+const PATH_COMPONENTS_MAX = 128;
 
 /** Most zero bytes after the end of an archive: writers fill up their last record. */
 const PADDING_BYTES_MAX = 1024 * 1024;
@@ -185,6 +188,7 @@ function toEntry({ header, pax, longName, longLink }: FullHeader, bytes: ByteSou
   if (kind !== "file" && size !== 0)
     throw badArchive(`${quote(path)} is a ${kind} of ${size} bytes; wanted none`);
   const linkName = pax?.linkPath ?? longLink ?? header.linkName;
+  if (linkName.length > PATH_LENGTH_MAX) throw tooLong(`the target of the link ${quote(path)}`);
   return { path, kind, size, linkName: kind === "symlink" ? linkName : "", offset: bytes.offset };
 }
 
@@ -223,10 +227,18 @@ function sizeOf(header: TarHeader, pax: PaxRecords | null, path: string): number
 function requirePath(name: string, kind: TarEntry["kind"]): string {
   if (kind === "directory" && (name === "." || name === "")) return ".";
   const path = name.startsWith("./") ? name.slice(2) : name;
+  if (path.length > PATH_LENGTH_MAX) throw tooLong(quote(path));
   const components = path.split("/");
+  if (components.length > PATH_COMPONENTS_MAX) {
+    throw archiveTooLarge(`the path ${quote(path)} has more than ${PATH_COMPONENTS_MAX} components`);
+  }
   const isClear = components.every((part) => part !== "" && part !== "." && part !== "..");
-  if (isClear && path.length <= PATH_LENGTH_MAX && !/[\\\p{Cc}]/u.test(path)) return path;
+  if (isClear && !/[\\\p{Cc}]/u.test(path)) return path;
   throw badArchive(
     `invalid path ${quote(name)}: wanted a relative one without "..", "\\" and control characters`,
   );
+}
+
+function tooLong(what: string): Error {
+  return archiveTooLarge(`${what} is longer than ${PATH_LENGTH_MAX} characters`);
 }

@@ -141,6 +141,13 @@ const REFUSED: readonly (readonly [string, readonly TarPart[], RegExp])[] = [
   ["a pax header for nothing", [pax({ path: "a" })], /not there/],
   ["a path for everything", [pax({ path: "a" }, "g"), { name: "b" }], /all entries/],
   ["another character set", [pax({ hdrcharset: "BINARY" }), { name: "b" }], /character set/],
+  ["a path of too many folders", [pax({ path: `${"a/".repeat(200)}x` }), { name: "a" }], /128 components/],
+  ["a path that is too long", [pax({ path: "a".repeat(1_025) }), { name: "a" }], /longer than 1024/],
+  [
+    "a link whose target is too long",
+    [pax({ linkpath: "a".repeat(1_025) }), { name: "a", type: "2" }],
+    /longer than 1024/,
+  ],
   ["a huge pax header", [{ name: "pax", type: "x", size: 1_000_000 }], /announces 1000000 bytes/],
   ["a huge long name", [{ name: "L", type: "L", size: 4_000_000_000 }], /announces/],
   [
