@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { gzipSync } from "node:zlib";
+import { constants, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { expectNothing, manifestOf, putArchive } from "../support/archives.ts";
 import { blobOf, digestOf, imageOf, seededBytes } from "../support/content.ts";
@@ -294,6 +294,41 @@ describe("of a hostile archive nothing is left", () => {
     const response = await putArchive(app, "team/app/manifests/1.0", tarOfParts(parts));
     expect(await errorCode(response)).toBe("SIZE_INVALID");
     await expectNothing(app);
+  });
+
+  test("many at once that keep much in memory and do not end", async () => {
+    await using app = new TestApp();
+    const kept = Array.from({ length: 7 }, (_, at) => ({
+      name: `f${at}`,
+      bytes: `{${" ".repeat(4_000_000)}`,
+    }));
+    const start = new Uint8Array(
+      gzipSync(tarOfParts(kept, { end: 0 }), { finishFlush: constants.Z_SYNC_FLUSH }),
+    );
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    const body = () =>
+      new ReadableStream<Uint8Array>({
+        start: (controller) => controller.enqueue(start),
+        pull: async (controller) => {
+          await over;
+          controller.close();
+        },
+      });
+    const put = async (at: number) =>
+      await errorCode(
+        await app.request("PUT", `/v2/team/app/manifests/${at}`, {
+          headers: { "Content-Type": "application/x-tar" },
+          body: body(),
+        }),
+      );
+    const results = [1, 2, 3, 4, 5].map(put);
+    // Not all have room: somebody is refused, while the others wait; what it still sends is read before it is told.
+    await Promise.race([...results, Bun.sleep(1_000)]);
+    end();
+    const codes = await Promise.all(results);
+    expect(new Set(codes)).toEqual(new Set(["TOOMANYREQUESTS", "MANIFEST_INVALID"]));
+    const after = await putArchive(app, "team/app/manifests/1.0", tarOfParts(saved.parts));
+    expect(after.status).toBe(201);
   });
 
   test("a gzip bomb", async () => {

@@ -13,11 +13,16 @@ import { unpack } from "./unpack.ts";
 /** Most blobs of one archive, each of which is an open upload session until the archive ends. */
 export const ARCHIVE_BLOBS_MAX = 2_048;
 
+/** What is remembered of an entry besides its names, in bytes. */
+const ENTRY_BYTES = 512;
+
 /** Sessions that are finished at once. */
 const FINISHED_AT_ONCE_MAX = 4;
 
 /** Where an import puts an image: a repository, seen from inside a registry or over HTTP. */
 export interface ImportPort {
+  /** Told of bytes that are going to be kept in memory until the import ends; throws when they are too many. */
+  keep(bytes: number): void;
   /** Whether the blob is there already; a yes keeps it there until a manifest names it. */
   hasBlob(digest: Digest): Promise<boolean>;
   /** Puts bytes into an upload session, which stays open. When that fails the session is cancelled. */
@@ -91,6 +96,7 @@ class RunningImport {
   }
 
   async take(entry: TarEntry): Promise<void> {
+    this.#port.keep(ENTRY_BYTES + entry.path.length + entry.linkName.length);
     if (entry.kind === "symlink") this.#contents.addLink(entry.path, entry.linkName);
     if (entry.kind === "file") this.#contents.addFile(await this.#takeFile(entry));
   }
@@ -101,6 +107,7 @@ class RunningImport {
     const algorithm = named === null ? "sha256" : algorithmOf(named);
     const { start, rest } = await startOf(entry.bytes());
     if (keepsFile(entry, start, this.#keptBytes)) {
+      this.#port.keep(size);
       const bytes = await collect(rest, size);
       this.#keptBytes += size;
       return { path, size, start, bytes, digest: digestOf(bytes, algorithm) };

@@ -70,6 +70,10 @@ class RepositoryPort implements ImportPort {
     this.#options = options;
   }
 
+  keep(): void {
+    // One archive is bounded, and this is the only one.
+  }
+
   async hasBlob(digest: Digest): Promise<boolean> {
     return (await this.#repository.headBlob(digest, this.#io())) !== null;
   }

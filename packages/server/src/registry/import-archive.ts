@@ -14,6 +14,7 @@ import type { RepositoryName } from "@stowage/oci/repository-name";
 import type { Tag } from "@stowage/oci/tag";
 import type { Identity } from "../auth/caller.ts";
 import type { Blobs } from "./blobs.ts";
+import type { ImportMemory, ImportShare } from "./import-memory.ts";
 import type { Manifests, StoredManifest } from "./manifests.ts";
 import type { UploadRef, Uploads } from "./uploads.ts";
 
@@ -35,16 +36,18 @@ export interface ImportRules {
   readonly uploads: Uploads;
   readonly blobs: Blobs;
   readonly manifests: Manifests;
+  readonly memory: ImportMemory;
 }
 
 /**
  * Stores an image from an archive as a push of its parts would, with upload sessions that are open until the archive has
  * ended: of a refused one nothing is left.
- * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, MANIFEST_UNKNOWN, DIGEST_INVALID, SIZE_INVALID, TAG_IMMUTABLE, those of uploads
+ * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, MANIFEST_UNKNOWN, DIGEST_INVALID, SIZE_INVALID, TAG_IMMUTABLE, TOOMANYREQUESTS, those of uploads
  */
 export async function importImage(rules: ImportRules, request: ImportImage): Promise<StoredManifest> {
-  const port = new RegistryPort(rules, request);
-  const { reference, image, repository } = request;
+  const { reference, image, repository, caller } = request;
+  using memory = rules.memory.share(caller.name);
+  const port = new RegistryPort(rules, request, memory);
   const wanted = {
     image,
     repository,
@@ -64,10 +67,16 @@ class RegistryPort implements ImportPort {
   stored: StoredManifest | null = null;
   readonly #rules: ImportRules;
   readonly #request: ImportImage;
+  readonly #memory: ImportShare;
 
-  constructor(rules: ImportRules, request: ImportImage) {
+  constructor(rules: ImportRules, request: ImportImage, memory: ImportShare) {
     this.#rules = rules;
     this.#request = request;
+    this.#memory = memory;
+  }
+
+  keep(bytes: number): void {
+    this.#memory.take(bytes);
   }
 
   async hasBlob(digest: Digest): Promise<boolean> {

@@ -10,6 +10,7 @@ import { Deletions } from "./deletions.ts";
 import { keepEmptyLayer } from "./empty-layer.ts";
 import { type ArchiveOfImage, type ExportImage, exportImage } from "./export-archive.ts";
 import { type ImportImage, importImage } from "./import-archive.ts";
+import { ImportMemory } from "./import-memory.ts";
 import { Inventory } from "./inventory.ts";
 import { ManifestForms } from "./manifest-forms.ts";
 import { type ManifestRules, Manifests, type StoredManifest, type TagPolicy } from "./manifests.ts";
@@ -80,6 +81,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     showsEmptyLayer: mode !== "off",
   });
   const uploads = new Uploads(metadata, store, now);
+  const memory = new ImportMemory();
   const manifests = new Manifests({
     metadata,
     store,
@@ -101,7 +103,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     audit: new Audit({ metadata, log, now }),
     quotas: new Quotas(metadata),
     exportImage: (request) => exportImage({ blobs, manifests }, request),
-    importImage: (request) => importImage({ uploads, blobs, manifests }, request),
+    importImage: (request) => importImage({ uploads, blobs, manifests, memory }, request),
     setTag: (request) => setTag({ metadata, policy }, request),
     listTags: (repository, page) => listTags(metadata, repository, page),
     listRepositories: (page) => listRepositories(metadata, page),
