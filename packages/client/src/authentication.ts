@@ -156,7 +156,8 @@ function requireRealm(text: string, { registry, origin }: AuthenticationOptions)
 }
 
 /** Names and addresses that mean this machine or its neighbours; a name may still resolve to one, which only DNS knows. */
-function isPrivateHost(host: string): boolean {
+function isPrivateHost(name: string): boolean {
+  const host = name.replace(/\.$/, "");
   return (
     host === "localhost" ||
     host.endsWith(".localhost") ||

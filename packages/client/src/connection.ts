@@ -39,6 +39,12 @@ export interface ApiRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+interface Answer {
+  readonly response: Response;
+  /** Whether the registry itself gave it, and not another origin that it led to. */
+  readonly isOwn: boolean;
+}
+
 export interface ConnectionOptions {
   readonly registry: string;
   readonly origin: string;
@@ -118,16 +124,18 @@ export class Connection {
       const sent = await this.#authentication.authorization(scopes, signal);
       const canRetry =
         attempt <= this.#options.retriesMax && request.body?.kind !== "stream" && request.method !== "PATCH";
-      const response = await this.#try(request, sent).catch((error: unknown) => {
+      const answer = await this.#try(request, sent).catch((error: unknown) => {
         if (canRetry && error instanceof ClientError && error.kind === "network") return null;
         throw error;
       });
-      if (response === null) {
+      if (answer === null) {
         await this.clock.wait(backoffMs(attempt), signal);
         continue;
       }
+      const { response, isOwn } = answer;
       this.#warnings.add(response.headers.get("Warning"));
-      if (response.status === 401 && hasLearned < 2) {
+      // Where a redirect or an upload's Location leads may not say who gets the registry's password.
+      if (response.status === 401 && isOwn && hasLearned < 2) {
         const header = response.headers.get("WWW-Authenticate");
         const better = await this.#authentication.learn(header, { sent, scopes });
         hasLearned += 1;
@@ -147,7 +155,7 @@ export class Connection {
   }
 
   /** One try, and the redirects behind it. Only the registry's own origin sees the Authorization. */
-  async #try(request: ApiRequest, authorization: string | null): Promise<Response> {
+  async #try(request: ApiRequest, authorization: string | null): Promise<Answer> {
     let url = this.#url(request.target);
     for (let hop = 0; ; hop++) {
       const headers: Record<string, string> = { ...this.#headers(), ...request.headers };
@@ -156,7 +164,11 @@ export class Connection {
       const response = await this.#fetch(url, request, headers);
       const location = response.headers.get("Location");
       const isRead = request.method === "GET" || request.method === "HEAD";
-      if (!isRead || !REDIRECTS.has(response.status) || location === null) return response;
+      if (!isRead || !REDIRECTS.has(response.status) || location === null) {
+        // Only what followed a redirect by itself, a browser, comes from elsewhere than it was sent to.
+        const from = URL.canParse(response.url) ? new URL(response.url) : url;
+        return { response, isOwn: [from, url].every(({ origin }) => origin === this.#options.origin) };
+      }
       await response.body?.cancel();
       if (hop === REDIRECTS_MAX) {
         throw new ClientError("server", `more than ${REDIRECTS_MAX} redirects`, {

@@ -58,6 +58,92 @@ test("a redirect to another origin is followed without the credentials, and the 
   ]);
 });
 
+for (const challenge of [
+  'Bearer realm="https://storage.test/token",service="x"',
+  'Bearer realm="https://registry.test/token",service="x"',
+  "Basic realm=x",
+]) {
+  test(`what a redirect leads to cannot ask for the password: ${challenge}`, async () => {
+    const { client, seen } = clientWith((request) => {
+      if (request.url.startsWith("https://storage.test/")) return needSignIn(challenge);
+      return new Response(null, { status: 307, headers: { Location: "https://storage.test/object" } });
+    });
+    const failure = await failureOf(client.repository("registry.test/app").getManifest("1.0"));
+    expect(failure.kind).toBe("unauthenticated");
+    expect(seen.map(({ request }) => request)).toEqual([
+      "GET https://registry.test/v2/app/manifests/1.0",
+      "GET https://storage.test/object",
+    ]);
+  });
+}
+
+test("where an upload is sent to cannot ask for the password", async () => {
+  const { client, seen } = clientWith((request) => {
+    if (request.url.startsWith("https://storage.test/")) {
+      return needSignIn('Bearer realm="https://storage.test/token"');
+    }
+    return new Response(null, { status: 202, headers: { Location: "https://storage.test/upload" } });
+  });
+  const upload = await client.repository("registry.test/app").startUpload();
+  expect((await failureOf(upload.append(new Uint8Array(3)))).kind).toBe("unauthenticated");
+  expect(seen.map(({ request }) => request)).toEqual([
+    "POST https://registry.test/v2/app/blobs/uploads/",
+    "PATCH https://storage.test/upload",
+  ]);
+});
+
+test("a realm of this machine is refused however it is written", async () => {
+  for (const host of ["localhost.", "a.localhost.", "127.1", "0x7f000001", "[::ffff:127.0.0.1]"]) {
+    const { client, seen } = clientWith(() => needSignIn(`Bearer realm="https://${host}/token"`));
+    expect((await failureOf(client.registry("registry.test").ping())).message).toContain(
+      "no private address",
+    );
+    expect(seen.length).toBe(1);
+  }
+});
+
+test("a download whose server knows no ranges and always breaks off ends", async () => {
+  const { client, seen } = clientWith(() => {
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (seen.length > 20) controller.close();
+        controller.enqueue(new Uint8Array(1));
+        controller.close();
+      },
+    });
+    return new Response(body);
+  });
+  const blob = { digest: `sha256:${"0".repeat(64)}`, size: 9 } as never;
+  const stream = await client.repository("registry.test/app").openBlob(blob);
+  expect((await failureOf(new Response(stream).bytes())).kind).toBe("network");
+  expect(seen.length).toBeLessThan(5);
+});
+
+test("the next page is found behind other links, in time whatever the header is", async () => {
+  const links: Readonly<Record<string, boolean>> = {
+    '<https://x.test/>; rel="first", </v2/_catalog?last=a>; rel="next"': true,
+    "/v2/_catalog?last=a; rel=next": true,
+    '</v2/_catalog?last=a>;title="a, b; c";REL=next': true,
+    '</v2/_catalog?last=a>; title="; rel=next"': false,
+    '</v2/_catalog?last=a>; rel="next-week"': false,
+    ["a".repeat(1_000_000)]: false,
+    ["<".repeat(1_000_000)]: false,
+    ["a; rel ".repeat(2_000)]: false,
+    ["<>;".repeat(5_000)]: false,
+    ['a"'.repeat(8_000)]: false,
+  };
+  for (const [link, hasNext] of Object.entries(links)) {
+    const { client } = clientWith(({ url }) =>
+      url.includes("last=a")
+        ? Response.json({ repositories: ["b"] })
+        : Response.json({ repositories: ["a"] }, { headers: { Link: link } }),
+    );
+    const names: string[] = [];
+    for await (const name of client.registry("registry.test").repositories()) names.push(name);
+    expect(names).toEqual(hasNext ? ["a", "b"] : ["a"]);
+  }
+});
+
 test("a redirect from https to http is not followed", async () => {
   const { client, seen } = clientWith(
     () => new Response(null, { status: 302, headers: { Location: "http://registry.test/x" } }),
