@@ -1,4 +1,11 @@
-import { copy, type Credentials, RegistryClient, defaultFetch, traced } from "@stowage/client";
+import {
+  copy,
+  type Credentials,
+  RegistryClient,
+  requestRegistryToken,
+  defaultFetch,
+  traced,
+} from "@stowage/client";
 import { type Case, equal, failureOf, freshName, type Surroundings } from "./cases.ts";
 import { pushImage } from "./images.ts";
 
@@ -71,7 +78,7 @@ export const SIGN_IN_CASES: readonly Case[] = [
     needsSignIn: true,
     async run(surroundings) {
       const { client, host, signIn } = signedIn(surroundings);
-      const token = await client.connection(host).token([]);
+      const token = await requestRegistryToken(client.connection(host), []);
       const withToken = new RegistryClient({
         credentials: async () => ({ kind: "registry-token", token: token ?? "" }),
       });

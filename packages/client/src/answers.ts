@@ -62,7 +62,7 @@ export async function readBytes(
     throw new ClientError("network", "the answer broke off", { operation, cause });
   }
   if (length > bytesMax) {
-    throw new ClientError("server", `the answer is longer than ${bytesMax} bytes`, { operation });
+    throw new ClientError("server", `more than ${bytesMax} bytes came`, { operation });
   }
   return new Uint8Array(await new Blob(pieces).arrayBuffer());
 }

@@ -100,9 +100,7 @@ export class Authentication {
   async #token(realm: Realm, scopes: readonly TokenScope[], signal?: AbortSignal): Promise<string> {
     const now = this.#options.clock.now();
     this.#tokens = this.#tokens.filter(({ endsAt }) => endsAt > now);
-    const kept = this.#tokens.find(
-      (token) => coversScopes(token.scopes, scopes) && (scopes.length > 0 || token.scopes.length === 0),
-    );
+    const kept = this.#tokens.find((token) => coversScopes(token.scopes, scopes));
     const token = kept ?? this.#ask(realm, scopes);
     const { token: text } = await untilAborted(token.answer, signal);
     return text;

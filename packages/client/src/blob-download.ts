@@ -112,7 +112,7 @@ class BlobReading {
       }
       await connection.clock.wait(backoffMs(this.#failures), request.signal);
       const response = await ask(this.#download, this.#at);
-      if (response === null) throw this.#error("not-found", "the blob is gone in the middle of it");
+      if (response === null) throw this.#error("not-found", "the blob is gone");
       this.#reader = this.#begin(response);
     }
   }

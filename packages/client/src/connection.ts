@@ -3,7 +3,7 @@ import { readError } from "./answers.ts";
 import { Authentication } from "./authentication.ts";
 import { ClientError } from "./client-error.ts";
 import type { CredentialLookup } from "./credentials.ts";
-import type { TokenFetch } from "./token-endpoint.ts";
+import type { TokenFetch, TokenRequest } from "./token-endpoint.ts";
 import { backoffMs, type Clock, RETRY_AFTER_SECONDS_MAX } from "./wait.ts";
 import { WarningList } from "./warnings.ts";
 
@@ -37,12 +37,6 @@ export interface ApiRequest {
   /** Answers that are not errors, besides 2xx. */
   readonly expected?: readonly number[];
   readonly signal?: AbortSignal | undefined;
-}
-
-interface Answer {
-  readonly response: Response;
-  /** Whether the registry itself gave it, and not another origin that it led to. */
-  readonly isOwn: boolean;
 }
 
 export interface ConnectionOptions {
@@ -98,18 +92,9 @@ export class Connection {
     );
   }
 
-  /** A token for `scopes`, as it stands behind `Bearer`; null: the registry wants none. @throws ClientError */
-  async token(scopes: readonly TokenScope[], signal?: AbortSignal): Promise<string | null> {
-    await this.send({
-      method: "GET",
-      target: "/v2/",
-      scopes: [],
-      operation: `ask ${this.registry}`,
-      expected: [401],
-      signal,
-    });
-    const value = await this.#authentication.authorization(scopes, signal);
-    return value?.startsWith("Bearer ") === true ? value.slice("Bearer ".length) : null;
+  /** What a request that needs `scopes` is authorized with now; null: nothing is known to be wanted. @throws ClientError */
+  async authorization(scopes: readonly TokenScope[], signal?: AbortSignal): Promise<string | null> {
+    return await this.#authentication.authorization(scopes, signal);
   }
 
   /**
@@ -121,21 +106,19 @@ export class Connection {
     let scopes = request.scopes;
     let hasLearned = 0;
     for (let attempt = 1; ; attempt++) {
-      const sent = await this.#authentication.authorization(scopes, signal);
+      const sent = await this.authorization(scopes, signal);
       const canRetry =
         attempt <= this.#options.retriesMax && request.body?.kind !== "stream" && request.method !== "PATCH";
-      const answer = await this.#try(request, sent).catch((error: unknown) => {
+      const response = await this.#try(request, sent).catch((error: unknown) => {
         if (canRetry && error instanceof ClientError && error.kind === "network") return null;
         throw error;
       });
-      if (answer === null) {
+      if (response === null) {
         await this.clock.wait(backoffMs(attempt), signal);
         continue;
       }
-      const { response, isOwn } = answer;
       this.#warnings.add(response.headers.get("Warning"));
-      // Where a redirect or an upload's Location leads may not say who gets the registry's password.
-      if (response.status === 401 && isOwn && hasLearned < 2) {
+      if (response.status === 401 && hasLearned < 2) {
         const header = response.headers.get("WWW-Authenticate");
         const better = await this.#authentication.learn(header, { sent, scopes });
         hasLearned += 1;
@@ -155,7 +138,7 @@ export class Connection {
   }
 
   /** One try, and the redirects behind it. Only the registry's own origin sees the Authorization. */
-  async #try(request: ApiRequest, authorization: string | null): Promise<Answer> {
+  async #try(request: ApiRequest, authorization: string | null): Promise<Response> {
     let url = this.#url(request.target);
     for (let hop = 0; ; hop++) {
       const headers: Record<string, string> = { ...this.#headers(), ...request.headers };
@@ -164,14 +147,16 @@ export class Connection {
       const response = await this.#fetch(url, request, headers);
       const location = response.headers.get("Location");
       const isRead = request.method === "GET" || request.method === "HEAD";
-      if (!isRead || !REDIRECTS.has(response.status) || location === null) {
-        // Only what followed a redirect by itself, a browser, comes from elsewhere than it was sent to.
-        const from = URL.canParse(response.url) ? new URL(response.url) : url;
-        return { response, isOwn: [from, url].every(({ origin }) => origin === this.#options.origin) };
-      }
+      // Where a redirect (that a browser may have followed by itself) or an upload's Location leads may not say who gets
+      // the registry's password.
+      const isForeign = [url.href, response.url || url.href].some(
+        (from) => new URL(from).origin !== this.#options.origin,
+      );
+      if (response.status === 401 && isForeign) throw await readError(response, request.operation);
+      if (!isRead || !REDIRECTS.has(response.status) || location === null) return response;
       await response.body?.cancel();
       if (hop === REDIRECTS_MAX) {
-        throw new ClientError("server", `more than ${REDIRECTS_MAX} redirects`, {
+        throw new ClientError("server", "too many redirects", {
           operation: request.operation,
         });
       }
@@ -181,9 +166,13 @@ export class Connection {
 
   async #fetch(url: URL, request: ApiRequest, headers: Record<string, string>): Promise<Response> {
     const { method, body } = request;
-    const init: RequestInit & { duplex?: "half" } = { method, headers, redirect: "manual" };
-    // A browser's cache makes the rest of a blob wait for the beginning that broke off.
-    if (headers.Range !== undefined) init.cache = "no-store";
+    // A browser's cache would make the rest of a blob wait for the beginning that broke off.
+    const init: RequestInit & { duplex?: "half" } = {
+      method,
+      headers,
+      redirect: "manual",
+      cache: "no-store",
+    };
     if (body?.kind === "bytes") {
       init.body = body.bytes;
       headers["Content-Type"] = body.mediaType;
@@ -232,18 +221,11 @@ export class Connection {
     }
   }
 
-  async #sendTokenRequest(asked: Request): Promise<Response> {
-    const operation = `sign in at ${asked.url.replace(/\?.*$/s, "")}`;
-    const headers: Record<string, string> = { ...this.#headers(), ...Object.fromEntries(asked.headers) };
-    const body = asked.body === null ? null : await asked.text();
-    const init = {
-      method: asked.method,
-      headers,
-      redirect: "error" as const,
-      ...(body === null ? {} : { body }),
-    };
+  async #sendTokenRequest({ url, headers, ...asked }: TokenRequest): Promise<Response> {
+    const operation = `sign in at ${url.origin}${url.pathname}`;
+    const init: RequestInit = { ...asked, headers: { ...this.#headers(), ...headers }, redirect: "error" };
     for (let attempt = 1; ; attempt++) {
-      const response = await this.#watch(new URL(asked.url), init, { operation });
+      const response = await this.#watch(url, init, { operation });
       if (attempt > this.#options.retriesMax || !RETRYABLE.has(response.status)) return response;
       await response.body?.cancel();
       await this.clock.wait(backoffMs(attempt));

@@ -41,6 +41,7 @@ export {
   isLoopback,
   RegistryClient,
 } from "./registry-client.ts";
+export { requestRegistryToken } from "./registry-token.ts";
 export { Repository } from "./repository.ts";
 export { piecesOf, streamOf } from "./streams.ts";
 export { type SyncEntry, type SyncOptions, type SyncResult, sync } from "./sync.ts";

@@ -47,28 +47,18 @@ export async function* listPages(
 /** Longest Link header that is read, in characters: an address has at most some thousands. */
 const LINK_LENGTH_MAX = 16_384;
 
-/** One link: its address, which some registries write without brackets, and its parameters (RFC 8288 section 3). */
-const LINK = /[\s,]*(?:<([^>]*)>|([^\s;,<>]+))((?:"[^"]*"|[^",])*)/y;
-
-const PARAMETER = /;\s*([^\s=;"]+)\s*=\s*(?:"([^"]*)"|([^\s;"]+))/g;
+/** One link: its address and its parameters (RFC 8288 section 3). */
+const LINK = /[\s,]*<([^>]*)>((?:"[^"]*"|[^",])*)/y;
 
 /** The address with `rel="next"`, or null. */
 function nextLink(header: string | null): string | null {
   if (header === null || header.length > LINK_LENGTH_MAX) return null;
   LINK.lastIndex = 0;
   for (let link = LINK.exec(header); link !== null; link = LINK.exec(header)) {
-    const [, inBrackets, bare, parameters = ""] = link;
-    if (isNext(parameters)) return inBrackets ?? bare ?? null;
+    const [, address = "", parameters = ""] = link;
+    if (/;\s*rel="?next(?=[\s";]|$)/i.test(parameters)) return address;
   }
   return null;
-}
-
-/** Whether one of the relations is `next`. */
-function isNext(parameters: string): boolean {
-  for (const [, name, inQuotes, bare = ""] of parameters.matchAll(PARAMETER)) {
-    if (name?.toLowerCase() === "rel") return /(?:^|\s)next(?:\s|$)/i.test(inQuotes ?? bare);
-  }
-  return false;
 }
 
 function parseJson(text: string, operation: string): unknown {

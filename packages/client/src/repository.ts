@@ -147,12 +147,12 @@ export class Repository implements ContentSource, ContentTarget {
   /** Removes a tag, or a manifest with all its tags; false: it was not there. Some registries remove by digest alone. */
   async deleteManifest(reference: string, { signal }: IoOptions = {}): Promise<boolean> {
     const request = this.#about(reference, { method: "DELETE", verb: "delete", signal });
-    return await this.#delete({ ...request, scopes: [repositoryScope(this.name, "delete", "pull")] });
+    return await this.#delete(request);
   }
 
   async deleteBlob(digest: Digest, { signal }: IoOptions = {}): Promise<boolean> {
     const request = this.#about(digest, { method: "DELETE", verb: "delete", kind: "blobs", signal });
-    return await this.#delete({ ...request, scopes: [repositoryScope(this.name, "delete", "pull")] });
+    return await this.#delete(request);
   }
 
   async headBlob(digest: Digest, { signal }: IoOptions = {}): Promise<BlobRef | null> {
@@ -266,12 +266,13 @@ export class Repository implements ContentSource, ContentTarget {
     return response.status !== 404;
   }
 
-  /** A request about a manifest or a blob; reading is all that it needs the right to, unless it writes. */
+  /** A request about a manifest or a blob, with the rights that its method needs. */
   #about(reference: string, { method, verb, kind = "manifests", signal }: Errand): ApiRequest {
+    const actions = method === "PUT" ? ["pull", "push"] : method === "DELETE" ? ["delete", "pull"] : ["pull"];
     return {
       method,
       target: this.#path(`${kind}/${encodeURIComponent(reference).replaceAll("%3A", ":")}`),
-      scopes: method === "PUT" ? this.#pushScopes() : [repositoryScope(this.name, "pull")],
+      scopes: [repositoryScope(this.name, ...actions)],
       operation: `${verb} ${this.#nameOf(reference)}`,
       signal,
     };

@@ -16,8 +16,15 @@ export interface TokenAnswer {
   readonly refreshToken: string | null;
 }
 
+export interface TokenRequest {
+  readonly url: URL;
+  readonly method: "GET" | "POST";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: URLSearchParams;
+}
+
 /** Sends a request to the realm; never follows to another origin with credentials. */
-export type TokenFetch = (request: Request) => Promise<Response>;
+export type TokenFetch = (request: TokenRequest) => Promise<Response>;
 
 /** Life of a token whose answer does not say (token specification: 60 seconds). */
 const LIFE_SECONDS_DEFAULT = 60;
@@ -54,29 +61,29 @@ export async function fetchToken(
 function tokenRequest(
   realm: Realm,
   { credentials, scope }: { readonly credentials: Credentials | null; readonly scope: string },
-): Request {
+): TokenRequest {
   const url = new URL(realm.url);
   if (realm.service !== null) url.searchParams.set("service", realm.service);
   // One parameter each: that is what every token endpoint understands (token specification, "scope").
   for (const one of scope.split(" ").filter((text) => text !== "")) url.searchParams.append("scope", one);
-  if (credentials?.kind !== "password") return new Request(url.href);
-  url.searchParams.set("account", credentials.username);
-  const authorization = basicAuthorization(credentials.username, credentials.password);
-  return new Request(url.href, { headers: { Authorization: authorization } });
+  if (credentials?.kind !== "password") return { url, method: "GET", headers: {} };
+  const { username, password } = credentials;
+  url.searchParams.set("account", username);
+  return { url, method: "GET", headers: { Authorization: basicAuthorization(username, password) } };
 }
 
 function refreshRequest(
-  realm: Realm,
+  { url, service }: Realm,
   { token, scope }: { readonly token: string; readonly scope: string },
-): Request {
-  const form = new URLSearchParams({
+): TokenRequest {
+  const body = new URLSearchParams({
     grant_type: "refresh_token",
     refresh_token: token,
     client_id: CLIENT_ID,
   });
-  if (realm.service !== null) form.set("service", realm.service);
-  if (scope !== "") form.set("scope", scope);
-  return new Request(realm.url.href, { method: "POST", body: form });
+  if (service !== null) body.set("service", service);
+  if (scope !== "") body.set("scope", scope);
+  return { url, method: "POST", headers: {}, body };
 }
 
 /** Both names of the token are in use: `token`, and OAuth2's `access_token`. */

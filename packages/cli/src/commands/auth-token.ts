@@ -1,3 +1,4 @@
+import { requestRegistryToken } from "@stowage/client/registry-token";
 import { parseImageReference } from "@stowage/client/image-reference";
 import { parseTokenScopes, type TokenScope } from "@stowage/oci/token-scope";
 import { UsageError } from "../arguments.ts";
@@ -32,7 +33,7 @@ export const TOKEN: Command = {
 async function runToken(call: Call): Promise<number> {
   const { registry, scopes } = wanted(call);
   const client = await openClient(call, [registry]);
-  const token = await client.connection(registry).token(scopes, call.signal);
+  const token = await requestRegistryToken(client.connection(registry), scopes, { signal: call.signal });
   if (token === null)
     throw new CommandError(
       `${registry} gives no tokens: it asks nobody to sign in, or for a password each time`,
