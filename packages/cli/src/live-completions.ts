@@ -10,6 +10,9 @@ const CANDIDATES_MAX = 500;
 /** Tags that refer to other images: nobody types them. */
 const MACHINE_TAG = /^sha(?:256|512)-[0-9a-f]{64,128}/;
 
+/** What names of registries, repositories and tags consist of: a shell puts the word into the line as it is. */
+const CANDIDATE = /^[\w.:/[\]@-]+$/;
+
 interface Typed {
   readonly current: string;
   /** The first place, which says the repository where tags are typed alone. */
@@ -28,10 +31,10 @@ export async function liveCompletions(
   const quiet: Call = { ...call, signal, say: () => undefined, warn: () => undefined };
   const found: string[] = [];
   try {
-    if (kind === "registry") return await registriesOf(call);
+    if (kind === "registry") return (await registriesOf(call)).filter((text) => CANDIDATE.test(text));
     const all = kind === "tag" ? tagsOf(quiet, first, "") : referencesOf(quiet, current, kind);
     for await (const text of all) {
-      if (text.startsWith(current)) found.push(text);
+      if (text.startsWith(current) && CANDIDATE.test(text)) found.push(text);
       if (found.length >= CANDIDATES_MAX) break;
     }
   } catch (error) {

@@ -163,7 +163,7 @@ export class Output {
       const { head, rows } = table();
       return kind === "table" ? this.#table(head, rows) : rows.map(textRow).join("");
     }
-    return text?.() ?? printableText(Bun.YAML.stringify(value, null, 2));
+    return this.#cleaned(text?.() ?? printableText(Bun.YAML.stringify(value, null, 2)));
   }
 
   #document(value: unknown): string {

@@ -156,7 +156,7 @@ async function runCommand(
     const { code, text } = describeFailure(error, name);
     // The terminal has written ^C, and its line is not at an end.
     world.stderr.write(text === "" && world.stderr.isTerminal ? "\n" : text);
-    if (isDebug && error instanceof Error) world.stderr.write(`${error.stack ?? ""}\n`);
+    if (isDebug && error instanceof Error) world.stderr.write(`${printableText(error.stack ?? "")}\n`);
     return code;
   }
 }

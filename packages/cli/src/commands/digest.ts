@@ -13,6 +13,7 @@ import { EXIT } from "../exit-codes.ts";
 import { CommandError, exitCodeOf } from "../failure.ts";
 import { FILE_RULE, isFile, reasonOf } from "../files.ts";
 import { openImage, unknownManifest } from "../image.ts";
+import { printable } from "../table.ts";
 
 export const DIGEST: Command = {
   about: `Prints digests: of an image what the registry says, of files what they have, with a tab and the name behind it, as distribution's \`digest\` does. Without an argument it reads standard input.\n\n${FILE_RULE}`,
@@ -65,7 +66,9 @@ async function run(call: Call): Promise<number> {
       } catch (error) {
         if (names.length === 1 || call.signal.aborted) throw error;
         // As distribution's: the others are still printed.
-        world.stderr.write(`error: digest: ${error instanceof Error ? error.message : String(error)}\n`);
+        world.stderr.write(
+          `error: digest: ${printable(error instanceof Error ? error.message : String(error))}\n`,
+        );
         code = code === EXIT.ok ? exitCodeOf(error) : EXIT.partial;
       }
     }

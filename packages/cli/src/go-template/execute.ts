@@ -7,7 +7,7 @@ import { isMapping, isTrue, keysOf, printValue, typeName } from "./value.ts";
 /** How deep templates may call each other. */
 const CALLS_MAX = 500;
 
-/** Most rounds of all `range` of one rendering. */
+/** Most rounds of all `range`, and most calls, of one rendering. */
 const ROUNDS_MAX = 10_000_000;
 
 export interface ExecuteOptions {
@@ -141,6 +141,8 @@ export class Execution {
     if (body === undefined) this.#fail(node.at, `template ${JSON.stringify(node.name)} is not defined`);
     if (++this.#calls > CALLS_MAX)
       this.#fail(node.at, `templates call each other more than ${CALLS_MAX} deep`);
+    // Two calls in each of fifty templates have no end that anybody sees.
+    if (++this.#rounds > ROUNDS_MAX) this.#fail(node.at, `more than ${ROUNDS_MAX} calls of templates`);
     const data = node.pipeline === null ? undefined : this.#evaluator.pipeline(node.pipeline, dot, variables);
     if (body !== undefined) this.#list(body, data, new Variables(data));
     this.#calls--;

@@ -59,6 +59,10 @@ test.each([
     '{{define "x"}}{{template "x"}}{{end}}{{template "x"}}',
     "template page.tmpl:1:15: templates call each other more than 500 deep",
   ],
+  [
+    `{{define "0"}}{{end}}${Array.from({ length: 60 }, (_, at) => `{{define "${at + 1}"}}{{template "${at}"}}{{template "${at}"}}{{end}}`).join("")}{{template "60"}}`,
+    "template page.tmpl:1:",
+  ],
   ["{{99999999999999999999}}", 'template page.tmpl:1:3: bad number "99999999999999999999"'],
 ])("compileTemplate says where and what is wrong: %j", (text, message) => {
   expect(problem(text, { L: ["a"], T: true })).toStartWith(message);
@@ -69,6 +73,11 @@ test("compileTemplate with missingKey error names the fields that there are", ()
   const message = "template page.tmpl:1:3: no field .digset: wanted .digest, .tag";
   expect(problem("{{.digset}}", data, "error")).toBe(message);
   expect(problem("{{.digset}}", data)).toBe("rendered <no value>");
+});
+
+test("a template prints data that has a member called toString", () => {
+  const render = (data: unknown) => compileTemplate("{{.}}", { name: "page.tmpl" }).render(data);
+  expect(render({ toString: "x", a: 1 })).toBe("map[a:1 toString:x]");
 });
 
 test("compileTemplate gives nothing that objects inherit", () => {

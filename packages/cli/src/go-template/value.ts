@@ -67,7 +67,8 @@ export function formatPlain(value: unknown): string {
   if (value === undefined || value === null) return "<nil>";
   if (Array.isArray(value)) return `[${value.map(formatPlain).join(" ")}]`;
   if (isMapping(value)) {
-    if (Object.hasOwn(value, "toString")) return String(value);
+    // Data may have a member of that name too, an image a label for example.
+    if (Object.hasOwn(value, "toString") && typeof value.toString === "function") return String(value);
     return `map[${keysOf(value)
       .map((key) => `${key}:${formatPlain(value[key])}`)
       .join(" ")}]`;
