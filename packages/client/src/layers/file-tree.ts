@@ -37,14 +37,26 @@ const STEPS_MAX = 4_096;
 /** Places in one tree; a large image has 300,000. Folders that nobody wrote count: one deep path makes many of them. */
 const NODES_MAX = 4_000_000;
 
+/**
+ * Places that are looked at for one tree, again and again those that are looked at again: links that lead through links, and
+ * whiteouts of folders in which nothing is to be taken away, make small layers large work. Large images need 10,000,000.
+ */
+const LOOKS_MAX = 50_000_000;
+
 /** The files of an image, one layer over the other (OCI image specification, "Image Layer Filesystem Changeset"). */
 export class FileTree {
   readonly root: TreeNode = { inode: null, layer: 0, children: new Map() };
   readonly #nodesMax: number;
+  readonly #looksMax: number;
   #nodes = 0;
+  #looks = 0;
 
-  constructor({ nodesMax = NODES_MAX }: { readonly nodesMax?: number } = {}) {
+  constructor({
+    nodesMax = NODES_MAX,
+    looksMax = LOOKS_MAX,
+  }: { readonly nodesMax?: number; readonly looksMax?: number } = {}) {
     this.#nodesMax = nodesMax;
+    this.#looksMax = looksMax;
   }
 
   /**
@@ -70,13 +82,13 @@ export class FileTree {
   remove(path: readonly string[], layer: number): void {
     const name = path.at(-1);
     const folder = this.find(path.slice(0, -1))?.children;
-    if (name !== undefined && folder !== undefined && folder !== null) removeFrom(folder, name, layer);
+    if (name !== undefined && folder !== undefined && folder !== null) this.#removeFrom(folder, name, layer);
   }
 
   /** Takes away everything that lower layers have in a folder. */
   clear(path: readonly string[], layer: number): void {
     const folder = this.find(path)?.children ?? new Map<string, TreeNode>();
-    for (const name of [...folder.keys()]) removeFrom(folder, name, layer);
+    for (const name of [...folder.keys()]) this.#removeFrom(folder, name, layer);
   }
 
   /** What is at a path: symbolic links on the way are followed, within the image, and at the end if so wanted. */
@@ -113,6 +125,7 @@ export class FileTree {
     let steps = 0;
     for (let name = left.pop(); name !== undefined; name = left.pop()) {
       if (++steps > STEPS_MAX) return null;
+      this.#look();
       const at = way.at(-1) ?? this.root;
       if (name === "" || name === ".") continue;
       if (name === "..") {
@@ -125,7 +138,9 @@ export class FileTree {
         if (++links > LINKS_MAX) return null;
         const { linkName } = next.inode;
         if (linkName.startsWith("/")) way.length = 1;
-        left.push(...linkName.split("/").toReversed());
+        const parts = linkName.split("/").toReversed();
+        this.#look(parts.length);
+        left.push(...parts);
         continue;
       }
       if (makeFor !== undefined && (next === undefined || next.children === null)) {
@@ -145,15 +160,21 @@ export class FileTree {
     if (this.#nodes > this.#nodesMax)
       throw badLayer(`the image has more than ${this.#nodesMax} files and folders`);
   }
-}
 
-/** What this layer itself put below a place stays (image specification, "Whiteouts" apply to lower layers only). */
-function removeFrom(folder: Map<string, TreeNode>, name: string, layer: number): void {
-  const node = folder.get(name);
-  if (node === undefined) return;
-  for (const below of [...(node.children?.keys() ?? [])]) {
-    if (node.children !== null) removeFrom(node.children, below, layer);
+  #look(count = 1): void {
+    this.#looks += count;
+    if (this.#looks > this.#looksMax) throw badLayer("its links and whiteouts take more work than any image");
   }
-  const isEmpty = (node.children?.size ?? 0) === 0;
-  if (node.layer < layer && isEmpty) folder.delete(name);
+
+  /** What this layer itself put below a place stays (image specification, "Whiteouts" apply to lower layers only). */
+  #removeFrom(folder: Map<string, TreeNode>, name: string, layer: number): void {
+    this.#look();
+    const node = folder.get(name);
+    if (node === undefined) return;
+    for (const below of [...(node.children?.keys() ?? [])]) {
+      if (node.children !== null) this.#removeFrom(node.children, below, layer);
+    }
+    const isEmpty = (node.children?.size ?? 0) === 0;
+    if (node.layer < layer && isEmpty) folder.delete(name);
+  }
 }

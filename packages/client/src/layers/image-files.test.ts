@@ -319,6 +319,24 @@ describe("readImageFiles", () => {
     expect(() => tree.put(["b", ...deep], inode, 0)).toThrow("more than 1000 files and folders");
   });
 
+  test("whiteouts that take nothing away, and links, end the reading when they are too much work", () => {
+    const inode: Inode = {
+      ...{ kind: "file", layer: 0, entry: 0, size: 0, mode: 0, uid: 0, gid: 0 },
+      ...{ linkName: "", device: "", hash: null },
+    };
+    const tooMuch = "more work than any image";
+    const wide = new FileTree({ looksMax: 10_000 });
+    for (let at = 0; at < 100; at++) wide.put(["d", String(at)], inode, 0);
+    expect(() => {
+      for (let times = 0; times < 1_000; times++) wide.clear(["d"], 0);
+    }).toThrow(tooMuch);
+    const linked = new FileTree({ looksMax: 10_000 });
+    linked.put(["l"], { ...inode, kind: "symlink", linkName: "/".repeat(1_000) }, 0);
+    expect(() => {
+      for (let at = 0; at < 100; at++) linked.put(["l", String(at)], inode, 0);
+    }).toThrow(tooMuch);
+  });
+
   test("links that multiply each other lead nowhere, and cost little", async () => {
     const long = "x/../".repeat(800);
     const links = Array.from({ length: 30 }, (_, at) => link(`l${at}`, `${long}l${at + 1}`));
