@@ -31,6 +31,7 @@ export {
   requireImageReference,
   targetOf,
 } from "./image-reference.ts";
+export { type ImageSummary, inspectImage } from "./inspect-image.ts";
 export type { PageOptions } from "./pages.ts";
 export { entriesForPlatform, formatPlatform, requirePlatform } from "./platform.ts";
 export { Registry } from "./registry.ts";

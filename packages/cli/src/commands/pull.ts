@@ -1,9 +1,6 @@
-import { copy } from "@stowage/client/copy";
-import { requireManifest, resolveImage } from "@stowage/client/image";
-import { requireImageReference, targetOf } from "@stowage/client/image-reference";
-import { namesIn, openTarget } from "@stowage/client/node/open-transport";
+import { requireImageReference } from "@stowage/client/image-reference";
+import { pullImage } from "@stowage/client/node/move-image";
 import { parseTransport, type Transport } from "@stowage/client/node/transport";
-import type { Repository } from "@stowage/client/repository";
 import { UsageError } from "../arguments.ts";
 import { openClient } from "../client.ts";
 import type { Call, Command } from "../command.ts";
@@ -36,35 +33,18 @@ async function runPull(call: Call): Promise<number> {
   const reference = requireImageReference(text);
   const repository = (await openClient(call, [reference.registry])).repository(reference);
   const options = readMoveOptions(args);
-  const wanted = targetOf(reference) ?? "latest";
-  const only = await onlyImage(call, {
-    repository,
-    reference: wanted,
-    transport,
-    platforms: options.platforms,
-  });
-  // Before a folder is made for nothing.
-  if ((await repository.headManifest(wanted, { signal })) === null)
-    await requireManifest(repository, wanted, { signal });
-  await using target = await openTarget(transport, {
+  using progress = openProgress(call);
+  const result = await pullImage(repository, reference, {
+    ...options,
+    to: transport,
     write: async (bytes) => {
       world.stdout.write(bytes);
       await world.stdout.flush();
     },
-  });
-  using progress = openProgress(call);
-  const result = await copy(repository, only ?? wanted, target, {
-    ...options,
-    ...(only === null ? {} : { platforms: "all" as const }),
-    tags: namesIn(
-      transport,
-      reference.tag === null && reference.digest === null ? { ...reference, tag: LATEST } : reference,
-    ),
     signal,
     onProgress: (event) => progress.onProgress(event),
     countsBytes: progress.countsBytes,
   });
-  await target.close();
   const name = `${repository.label}@${result.digest}`;
   // With the image itself on standard output, nothing else may be there.
   const output = transport.path === null ? call.output.on(world.stderr) : call.output;
@@ -77,8 +57,6 @@ async function runPull(call: Call): Promise<number> {
   return EXIT.ok;
 }
 
-const LATEST = requireImageReference("localhost/latest:latest").tag;
-
 function destinationOf({ world }: Call, text: string): Transport {
   const transport = parseTransport(text);
   if (transport === null)
@@ -88,27 +66,4 @@ function destinationOf({ world }: Call, text: string): Transport {
   if (transport.path === null && world.stdout.isTerminal)
     throw new UsageError("standard output is a terminal; wanted a file, or a pipe");
   return transport;
-}
-
-/** Digest of the one image that a docker archive has room for; null: the other forms take all. */
-async function onlyImage(
-  call: Call,
-  {
-    repository,
-    reference,
-    transport,
-    platforms,
-  }: {
-    readonly repository: Repository;
-    readonly reference: string;
-    readonly transport: Transport;
-    readonly platforms: ReturnType<typeof readMoveOptions>["platforms"];
-  },
-): Promise<string | null> {
-  if (transport.kind !== "docker-archive") return null;
-  const [platform = null, ...others] = platforms === "all" || platforms === undefined ? [] : platforms;
-  if (others.length > 0)
-    throw new UsageError("a docker archive has one platform; --platform is there several times");
-  const { manifest } = await resolveImage(repository, reference, { platform, signal: call.signal });
-  return manifest.digest;
 }

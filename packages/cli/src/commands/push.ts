@@ -1,7 +1,5 @@
-import { pushArchive } from "@stowage/client/archive/push-archive";
-import { copy } from "@stowage/client/copy";
 import { type ImageReference, requireImageReference } from "@stowage/client/image-reference";
-import { openSource } from "@stowage/client/node/open-transport";
+import { pushImage } from "@stowage/client/node/move-image";
 import { piecesOf } from "@stowage/client/streams";
 import { UsageError } from "../arguments.ts";
 import { openClient } from "../client.ts";
@@ -42,30 +40,19 @@ async function runPush(call: Call): Promise<number> {
   if (transport.path === null && (options.platforms !== "all" || options.referrers === true))
     throw new UsageError("--platform and --referrers need a file: standard input is pushed as it comes");
   const repository = (await openClient(call, [reference.registry])).repository(reference);
-  const tags = tagsOf(reference);
-  const image = transport.reference;
-  let result: { readonly digest: string; readonly [more: string]: unknown };
-  if (transport.path === null) {
-    const archive = piecesOf(world.stdin.stream());
-    result = {
-      ...(await pushArchive(archive, repository, { tags, image, digest: reference.digest, signal })),
-    };
-  } else {
-    await using source = await openSource(transport);
-    using progress = openProgress(call);
-    const copied = await copy(source, reference.digest ?? image, repository, {
-      ...options,
-      tags,
-      signal,
-      onProgress: (event) => progress.onProgress(event),
-      countsBytes: progress.countsBytes,
-    });
-    call.say(describeCopy(copied));
-    result = { ...copied };
-  }
+  using progress = openProgress(call);
+  const result = await pushImage(repository, reference, {
+    ...options,
+    from: transport,
+    input: piecesOf(world.stdin.stream()),
+    signal,
+    onProgress: (event) => progress.onProgress(event),
+    countsBytes: progress.countsBytes,
+  });
+  if ("manifests" in result) call.say(describeCopy(result));
   const name = `${repository.label}@${result.digest}`;
   call.output.print({
-    value: { reference: name, source: place, tags, ...result },
+    value: { reference: name, source: place, tags: tagsOf(reference), ...result },
     text: () => `${name}\n`,
     ids: () => [result.digest],
   });

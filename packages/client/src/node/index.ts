@@ -18,3 +18,4 @@ export {
   type TargetOptions,
 } from "./open-transport.ts";
 export { formatTransport, parseTransport, type Transport } from "./transport.ts";
+export { pullImage, type PullOptions, pushImage, type PushOptions } from "./move-image.ts";
