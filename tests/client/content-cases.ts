@@ -195,6 +195,24 @@ export const CONTENT_CASES: readonly Case[] = [
     },
   },
   {
+    name: "an image that stands alone is not taken for another platform",
+    async run({ host }) {
+      const repository = new RegistryClient().repository(`${host}/${freshName("alone")}`);
+      const { manifest } = await pushImage(repository, { tag: "1.0" });
+      const arm = requirePlatform("linux/arm64");
+      const amd = requirePlatform("linux/amd64");
+      equal((await resolveImage(repository, "1.0", { platform: amd })).manifest.digest, manifest.digest);
+      const refused = await failureOf(resolveImage(repository, "1.0", { platform: arm }));
+      isTrue(
+        refused.message.endsWith("has no image for linux/arm64; it is for linux/amd64"),
+        refused.message,
+      );
+      const copied = copy(repository, "1.0", repository, { tags: ["arm"], platforms: [arm] });
+      equal((await failureOf(copied)).kind, "not-found");
+      await copy(repository, "1.0", repository, { tags: ["amd"], platforms: [arm, amd] });
+    },
+  },
+  {
     name: "copy brings referrers along, and theirs",
     async run({ host }) {
       const client = new RegistryClient();

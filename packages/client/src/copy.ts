@@ -5,7 +5,7 @@ import { ClientError } from "./client-error.ts";
 import type { ContentSource, ContentTarget, RawManifest } from "./content.ts";
 import { CopyBlobs } from "./copy-blobs.ts";
 import type { CopyOptions, CopyResult } from "./copy-options.ts";
-import { requireManifest } from "./image.ts";
+import { requireManifest, requirePlatformOf } from "./image.ts";
 import { manifestFrom, partsOf } from "./image-manifests.ts";
 import { entriesForPlatform } from "./platform.ts";
 import { allEnded } from "./semaphore.ts";
@@ -60,7 +60,11 @@ class CopyRun {
   async choose(root: RawManifest): Promise<RawManifest> {
     const { platforms = "all" } = this.#options;
     const parts = partsOf(root);
-    if (platforms === "all" || parts.kind === "image") return root;
+    if (platforms === "all") return root;
+    if (parts.kind === "image") {
+      await requirePlatformOf(this.#source, parts, { wanted: platforms, signal: this.#options.signal });
+      return root;
+    }
     const wanted = parts.manifests.filter((entry) =>
       platforms.some((platform) => entriesForPlatform([entry], platform).length > 0),
     );

@@ -1,6 +1,6 @@
-import { type Descriptor, isObject, type Platform } from "@stowage/oci/descriptor";
+import { type Descriptor, isObject, type Platform, readPlatform } from "@stowage/oci/descriptor";
 import type { Digest } from "@stowage/oci/digest";
-import { manifestKind } from "@stowage/oci/media-type";
+import { configHasPlatform, manifestKind } from "@stowage/oci/media-type";
 import { ClientError } from "./client-error.ts";
 import type { BlobRef, ContentSource, IoOptions, RawManifest } from "./content.ts";
 import { type ManifestParts, partsOf } from "./image-manifests.ts";
@@ -49,7 +49,12 @@ export async function resolveImage(
   let manifest = root;
   for (let level = 0; level < NESTING_MAX; level++) {
     const parts = partsOf(manifest);
-    if (parts.kind === "image") return { index: manifest === root ? null : root, manifest, parts };
+    if (parts.kind === "image") {
+      // What an index says of its entries is not asked of them again.
+      if (manifest === root && platform !== null)
+        await requirePlatformOf(source, parts, { wanted: [platform], signal });
+      return { index: manifest === root ? null : root, manifest, parts };
+    }
     const { digest } = chooseEntry(parts.manifests, platform, source.label);
     manifest = await requireManifest(source, digest, { signal });
   }
@@ -75,6 +80,26 @@ export async function readConfig(
     // Said below: it is the same to who asks.
   }
   throw new ClientError("invalid", `${source.label}: the config ${config.digest} is not a JSON object`);
+}
+
+/**
+ * Sees to it that an image which stands alone is for one of `wanted`; one that does not say is for all.
+ * @throws ClientError of kind `not-found`
+ */
+export async function requirePlatformOf(
+  source: ContentSource,
+  parts: ManifestParts,
+  { wanted, signal }: IoOptions & { readonly wanted: readonly Platform[] },
+): Promise<void> {
+  if (parts.config === null || !configHasPlatform(parts.config.mediaType)) return;
+  const own = readPlatform(await readConfig(source, parts, { signal }));
+  const isWanted = (platform: Platform) => entriesForPlatform([{ platform: own }], platform).length > 0;
+  if (own === null || wanted.some(isWanted)) return;
+  const names = wanted.map(formatPlatform).join(", ");
+  throw new ClientError(
+    "not-found",
+    `${source.label} has no image for ${names}; it is for ${formatPlatform(own)}`,
+  );
 }
 
 /** A small blob as a whole, verified. @throws ClientError */

@@ -17,10 +17,10 @@ export function formatPlatform({ os, architecture, variant }: Platform): string 
 }
 
 /** Entries of an index for `platform`: those of its variant, or, when none is wanted, all of its architecture. */
-export function entriesForPlatform(
-  entries: readonly Descriptor[],
+export function entriesForPlatform<Entry extends Pick<Descriptor, "platform">>(
+  entries: readonly Entry[],
   platform: Platform,
-): readonly Descriptor[] {
+): readonly Entry[] {
   return entries.filter(({ platform: offered }) => {
     if (offered === null || offered.os !== platform.os || offered.architecture !== platform.architecture)
       return false;
