@@ -226,6 +226,37 @@ test("a client that stops reading ends the archive, which is no failure", async 
   expect(app.log).not.toContain("failed");
 });
 
+test("an index whose manifests are more than an archive may have is refused before they are all read", async () => {
+  await using app = new TestApp();
+  const { config, mediaType } = IMAGE;
+  await app.pushImage("team/app", "first", IMAGE);
+  const large: TestImage[] = [];
+  for (let at = 0; at < 9; at++) {
+    const text = {
+      ...JSON.parse(Buffer.from(IMAGE.manifest.bytes).toString()),
+      pad: `${at}${" ".repeat(4_000_000)}`,
+    };
+    const manifest = blobOf(JSON.stringify(text));
+    expect((await app.pushManifest("team/app", manifest.digest, { manifest, mediaType })).status).toBe(201);
+    large.push({ ...IMAGE, config, manifest });
+  }
+  for (const [count, status] of [
+    [8, 200],
+    [9, 413],
+  ] as const) {
+    const manifest = indexOf(large.slice(0, count), []);
+    expect((await app.pushManifest("team/app", "1.0", { manifest, mediaType: OCI_INDEX })).status).toBe(201);
+    const response = await get(app, "team/app/manifests/1.0");
+    expect(response.status).toBe(status);
+    if (status === 413) expect(await errorCode(response)).toBe("SIZE_INVALID");
+    else
+      expect(
+        filesOf(new Uint8Array(await response.arrayBuffer())).get(pathOf(large[7]?.manifest ?? manifest))
+          ?.byteLength,
+      ).toBe(large[7]?.manifest.bytes.byteLength);
+  }
+});
+
 test("an image of which a blob is not in the store is a failure before the first byte", async () => {
   await using app = new TestApp();
   await app.pushImage("team/app", "1.0", IMAGE);

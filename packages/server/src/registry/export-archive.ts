@@ -6,7 +6,6 @@ import {
   indexFile,
   LAYOUT_FILE,
   loadableImage,
-  manifestFile,
   writeArchive,
 } from "@stowage/client/archive/export-archive";
 import type { RawManifest } from "@stowage/client/content";
@@ -24,6 +23,9 @@ import { digestOf } from "./running-digest.ts";
 
 /** Most files of one archive. */
 const FILES_MAX = 16_384;
+
+/** Bytes of its manifests, which are read to know what is below them: an import takes no more either. */
+const MANIFEST_BYTES_SUM_MAX = 32 * 1024 ** 2;
 
 export interface ExportImage {
   readonly repository: RepositoryName;
@@ -53,9 +55,25 @@ export interface ExportRules {
 /**
  * An image as an archive that is an OCI layout and a docker-archive at once. What the repository lacks of a sparse image is
  * left out.
- * @throws RegistryError MANIFEST_UNKNOWN
+ * @throws RegistryError MANIFEST_UNKNOWN, SIZE_INVALID, UNSUPPORTED
  */
 export async function exportImage(rules: ExportRules, request: ExportImage): Promise<ArchiveOfImage> {
+  const { repository } = request;
+  const { digest, tag, files, objects } = await plan(rules, request);
+  const open = (digest: Digest) => {
+    const object = objects.get(digest);
+    return object === undefined ? manifestPieces(rules, repository, digest) : piecesOf(object);
+  };
+  return { digest, tag, size: archiveBytesOf(files), bytes: () => writeArchive(files, open) };
+}
+
+/** All that is kept while an archive is sent, for as long as the client takes: no bytes of manifests. */
+interface Plan extends Pick<ArchiveOfImage, "digest" | "tag"> {
+  readonly files: readonly ExportedFile[];
+  readonly objects: ReadonlyMap<Digest, StoredObject>;
+}
+
+async function plan(rules: ExportRules, request: ExportImage): Promise<Plan> {
   const { repository, reference, platform, name } = request;
   const asked = await rules.manifests.require(repository, reference, { forPush: false });
   const root = platform === null ? asked : await imageFor(rules, { repository, index: asked, platform });
@@ -70,13 +88,14 @@ export async function exportImage(rules: ExportRules, request: ExportImage): Pro
   const index = indexFile([{ manifest: toRaw(root), names }]);
   const described = image === null ? [index] : [index, dockerFile([{ image, names }])];
   const blobs = [...content.objects].map(([digest, { size }]) => blobFile({ digest, size }));
-  const manifests = [...content.manifests.values()].map(manifestFile);
-  const files: readonly ExportedFile[] = [LAYOUT_FILE, ...described, ...manifests, ...blobs];
+  const manifests = [...content.manifests.values()].map(({ digest, bytes }) =>
+    blobFile({ digest, size: bytes.byteLength }),
+  );
   return {
     digest: root.digest,
     tag: digestOf(Buffer.concat(described.map(({ content }) => content)), "sha256"),
-    size: archiveBytesOf(files),
-    bytes: () => writeArchive(files, (digest) => piecesOf(content.require(digest))),
+    files: [LAYOUT_FILE, ...described, ...manifests, ...blobs],
+    objects: content.objects,
   };
 }
 
@@ -104,6 +123,7 @@ class Content {
   readonly objects = new Map<Digest, StoredObject>();
   readonly #rules: ExportRules;
   readonly #repository: RepositoryName;
+  #manifestBytes = 0;
 
   constructor(rules: ExportRules, repository: RepositoryName) {
     this.#rules = rules;
@@ -114,6 +134,12 @@ class Content {
     const { digest, mediaType, bytes } = record;
     if (this.manifests.has(digest)) return;
     this.manifests.set(digest, toRaw(record));
+    this.#manifestBytes += bytes.byteLength;
+    if (this.#manifestBytes > MANIFEST_BYTES_SUM_MAX) {
+      throw new RegistryError("SIZE_INVALID", {
+        message: `the manifests of the image have more than ${MANIFEST_BYTES_SUM_MAX} bytes together`,
+      });
+    }
     if (this.manifests.size + this.objects.size > FILES_MAX) {
       throw new RegistryError("SIZE_INVALID", { message: `the image has more than ${FILES_MAX} parts` });
     }
@@ -127,12 +153,6 @@ class Content {
     }
     const entries = manifest.kind === "index" ? manifest.manifests : [manifest.config, ...manifest.layers];
     for (const entry of entries) await this.#addEntry(entry, manifest.kind === "index");
-  }
-
-  require(digest: Digest): StoredObject {
-    const object = this.objects.get(digest);
-    if (object === undefined) throw new Error(`${digest} is not part of the archive`);
-    return object;
   }
 
   /** Entries of an index are manifests, or blobs: BuildKit's cache points at layers. */
@@ -150,6 +170,15 @@ class Content {
     const object = await unless("BLOB_UNKNOWN", blobs.open(this.#repository, digest));
     if (object !== null) this.objects.set(digest, object);
   }
+}
+
+async function* manifestPieces(
+  { manifests }: ExportRules,
+  repository: RepositoryName,
+  digest: Digest,
+): AsyncGenerator<Uint8Array, void, void> {
+  const { bytes } = await manifests.require(repository, { kind: "digest", digest }, { forPush: false });
+  yield new Uint8Array(bytes);
 }
 
 async function unless<T>(code: ErrorCode, found: Promise<T>): Promise<T | null> {

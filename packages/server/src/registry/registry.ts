@@ -40,7 +40,7 @@ export interface Registry {
   readonly quotas: Quotas;
   /** @throws RegistryError, see {@link importImage} */
   importImage(request: ImportImage): Promise<StoredManifest>;
-  /** @throws RegistryError MANIFEST_UNKNOWN */
+  /** @throws RegistryError, see {@link exportImage} */
   exportImage(request: ExportImage): Promise<ArchiveOfImage>;
   listTags(repository: RepositoryName, page: PageRequest): Promise<Page<Tag>>;
   /** @throws RegistryError MANIFEST_UNKNOWN, TAG_IMMUTABLE */
