@@ -23,7 +23,7 @@ class SignOn implements AsyncDisposable {
         end: async (secret: string) => await requirePeople().end(secret),
       },
     });
-    this.app = new TestApp({ auth: {}, login });
+    this.app = new TestApp({ auth: {}, login, publicUrl: PUBLIC_URL });
     const { metadata, administration } = this.app;
     const { tokens } = administration.directory;
     people = new People({
@@ -78,6 +78,13 @@ test("who signs in has an account with the provider's groups, and what the rules
     (await sso.app.request("GET", "/api/v1/repositories/other/x", { headers: { Cookie: cookie } })).status,
   ).toBe(403);
   expect((await sso.app.request("GET", "/v2/", { headers: { Cookie: cookie } })).status).toBe(401);
+});
+
+test("over https no session counts that a neighbouring host can plant", async () => {
+  await using sso = new SignOn();
+  const { cookie } = await sso.signIn();
+  expect(await sso.whoAmI(cookie)).toMatchObject({ name: "oidc:alice" });
+  expect(await sso.whoAmI(cookie.replace("__Host-stowage=", "stowage="))).toBe(401);
 });
 
 test("a token that somebody makes in their session is the password of docker login", async () => {

@@ -81,7 +81,7 @@ async function identify(visit: Visit, errand: Errand, door: Door): Promise<Calle
     requireOwnHost(visit, door);
     return UNRESTRICTED;
   }
-  const presented = presentedBy(visit, errand);
+  const presented = presentedBy(visit, errand, door);
   try {
     const caller = await auth.authenticator.authenticate(presented);
     if (!caller.hasEnded || errand.isUpload) return caller;
@@ -95,10 +95,11 @@ async function identify(visit: Visit, errand: Errand, door: Door): Promise<Calle
 export function presentedBy(
   { request, connection, origin }: Omit<Visit, "traces">,
   { allowsSession }: Pick<Errand, "allowsSession">,
+  { publicUrl }: Pick<Door, "publicUrl">,
 ): Presented {
   return {
     authorization: request.headers.get("Authorization"),
-    session: allowsSession ? sessionOf(request) : null,
+    session: allowsSession ? sessionOf(request, publicUrl) : null,
     certificate: connection.clientCertificate,
     isLocal: connection.isLocal,
     address: origin.address,

@@ -214,14 +214,14 @@ const UPLOAD_ROUTES: readonly string[] = ["end-13", "end-5", "end-6", "end-14"];
 /** The token endpoint and its keys; null for every other path, and without authentication. */
 async function answerTokens(
   arrival: Arrival,
-  { auth, authorize, limits }: AppOptions,
+  { auth, authorize, limits, publicUrl }: AppOptions,
 ): Promise<Response | null> {
   if (auth === null || auth.external !== null) return null;
   const { path, request, query, traces } = arrival;
   if (path === KEYS_PATH) return await answerKeys(request, auth);
   if (path !== TOKEN_PATH) return null;
   await limits?.byAddress(arrival.origin.address, request);
-  const presented = presentedBy(arrival, { allowsSession: false });
+  const presented = presentedBy(arrival, { allowsSession: false }, { publicUrl });
   traces.subject = { kind: "token" };
   const seen = (caller: Caller, hasSignedIn: boolean) => {
     traces.caller = caller;

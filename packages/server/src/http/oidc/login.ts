@@ -139,7 +139,7 @@ async function logout(request: Request, { options, cookies, origin }: Context): 
   if ((from !== null && from !== origin) || (site !== null && site !== "same-origin")) {
     return new Response(null, { status: 403 });
   }
-  const secret = sessionOf(request);
+  const secret = sessionOf(request, options.publicUrl);
   if (secret !== null) await options.sessions.end(secret);
   const headers = new Headers({ "Cache-Control": "no-store", "Set-Cookie": cookies.noSession });
   return new Response(null, { status: 204, headers });
