@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { digestOf } from "../support/content.ts";
+import { chooseTags } from "../../packages/cli/src/content/sync-file.ts";
 import { cli } from "../support/cli.ts";
 
 /** What a terminal would obey, in seven and in eight bits, and what turns text around. */
@@ -116,4 +117,11 @@ test.each([
   const ran = await cli(["__complete", ...line.replaceAll("H/", `${host}/`).split(" ")]);
   const words = ran.stdout.split("\n").flatMap((text) => text.split("\t")[0] || []);
   expect(words.map((word) => word.replace(host, "H"))).toEqual([...wanted]);
+});
+
+test("sync takes no tag that is none, and does not hold it against its patterns", () => {
+  const choice = { exclude: [], semver: null, latest: null };
+  const hostile = ["1.0", "../../x", "..", "a b", `${".".repeat(100_000)}y`];
+  expect(chooseTags(hostile, { ...choice, include: [] })).toEqual(["1.0"]);
+  expect(chooseTags(hostile, { ...choice, include: ["*.*.*z", "*.0"] })).toEqual(["1.0"]);
 });

@@ -1,6 +1,7 @@
 import { type ImageReference, parseImageReference } from "@stowage/client/image-reference";
 import { requirePlatform } from "@stowage/client/platform";
 import type { Platform } from "@stowage/oci/descriptor";
+import { parseTag } from "@stowage/oci/tag";
 import picomatch from "picomatch";
 import semver from "semver";
 import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
@@ -141,7 +142,10 @@ function globsOf(patterns: readonly string[]): {
 export function chooseTags(tags: readonly string[], choice: TagChoice): readonly string[] {
   const fits = choice.include.length === 0 ? () => true : picomatch([...choice.include]);
   const isOut = choice.exclude.length === 0 ? () => false : picomatch([...choice.exclude]);
-  const chosen = tags.filter((tag) => fits(tag) && !isOut(tag) && isInRange(tag, choice.semver));
+  // What is none is not even compared: a text of thousands of dots keeps a pattern with three stars busy for hours.
+  const chosen = tags.filter(
+    (tag) => parseTag(tag) !== null && fits(tag) && !isOut(tag) && isInRange(tag, choice.semver),
+  );
   if (choice.latest === null) return chosen;
   return chosen
     .flatMap((tag) => {
