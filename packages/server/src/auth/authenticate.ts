@@ -1,5 +1,5 @@
 import { RegistryError } from "@stowage/oci/errors";
-import type { TokenKind, TokenMetadata } from "../metadata/metadata.ts";
+import type { AccessToken, TokenKind, TokenMetadata } from "../metadata/metadata.ts";
 import type { Accounts } from "./accounts.ts";
 import type { Caller, Credential } from "./caller.ts";
 import { grantsOfScopes } from "./granted-scopes.ts";
@@ -184,8 +184,11 @@ export class Authenticator {
     const { accounts, issuer } = this.#options;
     const { subject, principals, source } = token;
     const credential: Credential = { kind: "registry-token", id: token.id };
-    const restrictions = { scopes: token.access, hasEnded: issuer.hasEnded(token) };
-    if (source !== null && !(await this.#isAlive(source))) return null;
+    const origin = source === null ? null : await this.#aliveToken(source);
+    if (source !== null && origin === null) return null;
+    // Scopes name repositories; what is listed by the scope of the catalog is limited by the access token alone.
+    const limit = origin?.limit ?? null;
+    const restrictions = { scopes: token.access, hasEnded: issuer.hasEnded(token), limit };
     if (subject === "") {
       return { ...(await accounts.anonymous(credential, token.access)), hasEnded: restrictions.hasEnded };
     }
@@ -200,10 +203,10 @@ export class Authenticator {
     return await accounts.caller(subject, credential, { ...restrictions, issuedAt: token.issuedAt });
   }
 
-  async #isAlive(id: string): Promise<boolean> {
+  async #aliveToken(id: string): Promise<AccessToken | null> {
     const { tokens, now } = this.#options;
     const token = await tokens.find(id);
-    return token !== null && (token.expiresAt === null || token.expiresAt > now());
+    return token === null || (token.expiresAt !== null && token.expiresAt <= now()) ? null : token;
   }
 
   async #byCertificate({ commonName, names, fingerprint }: Certificate): Promise<Caller> {
