@@ -143,6 +143,36 @@ for (const [name, end] of ENDINGS) {
   });
 }
 
+test("a new password ends what was got by the old one: registry tokens, sessions and refresh tokens", async () => {
+  await using app = await openApp();
+  const credentials = await credentialsOf(app);
+  const session = await made(app, "alice", { kind: "session" });
+  const refresh = await made(app, "alice", { kind: "refresh" });
+  const login = await post(app, {
+    grant_type: "password",
+    username: "alice",
+    password: PASSWORD,
+    access_type: "offline",
+    scope: SCOPES.join(" "),
+  });
+  const { token, refresh_token: kept = "" } = (await login.json()) as TokenAnswer;
+  const body = { password: "another password" };
+  expect((await api(app, "PUT", "/users/alice/password", { ...basic("root"), body })).status).toBe(200);
+  const over = ["password", "registry token by password", "registry token by refresh token"];
+  for (const [name, parts] of credentials) {
+    if (over.includes(name)) await expectOver(app, parts);
+    // docs/access.md, "When something is lost": a new password leaves access tokens alone.
+    else await expectGood(app, parts);
+  }
+  await expectOver(app, bearer(token));
+  await expectOver(app, cookie(session.secret));
+  for (const refresh_token of [refresh.secret, kept]) {
+    expect((await post(app, { grant_type: "refresh_token", refresh_token })).status).toBe(401);
+  }
+  await expectGood(app, basic("alice", "another password"));
+  await expectGood(app, bearer(await tokenFor(app, basic("alice", "another password"), ...SCOPES)));
+});
+
 test("what was got by an access token ends with it: revoked, expired, or replaced", async () => {
   await using app = await openApp();
   const [revoked, expiring, replaced] = [

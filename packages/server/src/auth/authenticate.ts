@@ -3,7 +3,7 @@ import type { AccessToken, TokenKind, TokenMetadata } from "../metadata/metadata
 import type { Accounts } from "./accounts.ts";
 import type { Caller, Credential } from "./caller.ts";
 import { grantsOfScopes } from "./granted-scopes.ts";
-import type { Passwords } from "./passwords.ts";
+import { type Passwords, passwordMark } from "./passwords.ts";
 import { ACCESS_TOKEN_PREFIX, findAccessToken } from "./secrets.ts";
 import type { IssuedToken, TokenIssuer } from "./token-issuer.ts";
 import type { TokenUses } from "./token-uses.ts";
@@ -158,7 +158,8 @@ export class Authenticator {
       }
       attempt.succeeded();
     }
-    return requireCaller(await accounts.caller(name, { kind: "password", id: null }));
+    const caller = requireCaller(await accounts.caller(name, { kind: "password", id: null }));
+    return hash === null ? caller : { ...caller, passwordMark: passwordMark(hash) };
   }
 
   /** By the secret of an access token, of the kinds that count here. */
@@ -182,7 +183,7 @@ export class Authenticator {
   /** The account is looked at anew, so what it lost since the token was issued is lost at once. */
   async #callerOf(token: IssuedToken): Promise<Caller | null> {
     const { accounts, issuer } = this.#options;
-    const { subject, principals, source } = token;
+    const { subject, principals, source, password } = token;
     const credential: Credential = { kind: "registry-token", id: token.id };
     const origin = source === null ? null : await this.#aliveToken(source);
     if (source !== null && origin === null) return null;
@@ -200,7 +201,13 @@ export class Authenticator {
     if (subject.startsWith("certificate:")) {
       return await accounts.guest({ name: subject, credential, principals, grants: [] }, restrictions);
     }
+    if (password !== null && !(await this.#hasPassword(subject, password))) return null;
     return await accounts.caller(subject, credential, { ...restrictions, issuedAt: token.issuedAt });
+  }
+
+  async #hasPassword(name: string, mark: string): Promise<boolean> {
+    const hash = await this.#options.accounts.passwordHash(name);
+    return hash !== null && passwordMark(hash) === mark;
   }
 
   async #aliveToken(id: string): Promise<AccessToken | null> {

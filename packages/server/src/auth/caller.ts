@@ -42,6 +42,8 @@ export interface Caller extends Identity {
   readonly scopes: readonly TokenScope[] | null;
   /** The token has ended, a while ago: it is still good for finishing uploads that its holder began. */
   readonly hasEnded: boolean;
+  /** Of the password that was shown, if one was (`passwordMark`): what is got for it does not outlive it. */
+  readonly passwordMark?: string;
 }
 
 const NO_CREDENTIAL: Credential = { kind: "none", id: null };

@@ -43,6 +43,14 @@ interface Turn extends Disposable {
   restMs: number;
 }
 
+/** Characters of a mark: 128 bits. */
+const MARK_LENGTH = 22;
+
+/** Tells whether an account still has the password that it had: of its hash, whose salt nobody is told. */
+export function passwordMark(hash: string): string {
+  return new Bun.CryptoHasher("sha256").update(hash).digest("base64url").slice(0, MARK_LENGTH);
+}
+
 /**
  * Checks and makes hashes of passwords, a few at a time and off the event loop. The work for a name that nobody has is
  * the same as for one that somebody has.

@@ -28,6 +28,8 @@ export interface IssuedToken {
   readonly principals: readonly string[];
   /** Id of the access or refresh token that it was got for, or null: it does not outlive that one. */
   readonly source: string | null;
+  /** Mark of the password that it was got for, or null: it does not outlive that one. */
+  readonly password: string | null;
   /** Seconds since 1970. */
   readonly issuedAt: number;
   readonly expiresAt: number;
@@ -72,7 +74,7 @@ export class TokenIssuer {
   }
 
   async issue(
-    content: Pick<IssuedToken, "subject" | "access" | "principals" | "source">,
+    content: Pick<IssuedToken, "subject" | "access" | "principals" | "source" | "password">,
   ): Promise<{ readonly text: string; readonly id: string; readonly issuedAt: number }> {
     const { keys, service, lifetimeSeconds, now } = this.#options;
     const { kid, privateKey } = await keys.signer();
@@ -82,6 +84,7 @@ export class TokenIssuer {
       access: content.access.map(({ type, name, actions }) => ({ type, name, actions })),
       ...(content.principals.length === 0 ? {} : { principals: content.principals }),
       ...(content.source === null ? {} : { source: content.source }),
+      ...(content.password === null ? {} : { password: content.password }),
     })
       .setProtectedHeader({ alg: SIGNING_ALGORITHM, kid, typ: "JWT" })
       .setIssuer(service)
@@ -138,7 +141,7 @@ export class TokenIssuer {
 
 /** The claims were signed by us, so they are what `issue` wrote; an older release may have written less. */
 function toToken(claims: Readonly<Record<string, unknown>>): IssuedToken | null {
-  const { jti, sub, iat, exp, access, principals, source } = claims;
+  const { jti, sub, iat, exp, access, principals, source, password } = claims;
   if (typeof jti !== "string" || typeof sub !== "string") return null;
   if (typeof iat !== "number" || typeof exp !== "number") return null;
   return {
@@ -147,6 +150,7 @@ function toToken(claims: Readonly<Record<string, unknown>>): IssuedToken | null 
     access: parseAccessClaim(access),
     principals: Array.isArray(principals) ? principals.filter((name) => typeof name === "string") : [],
     source: typeof source === "string" ? source : null,
+    password: typeof password === "string" ? password : null,
     issuedAt: iat,
     expiresAt: exp,
   };

@@ -53,7 +53,8 @@ export async function answerToken(exchange: TokenExchange): Promise<Response> {
   const subject = caller.name ?? "";
   const source = caller.credential.kind === "access-token" ? caller.credential.id : null;
   const principals = vouchedNames(caller);
-  const { text, issuedAt } = await auth.issuer.issue({ subject, access, principals, source });
+  const password = caller.passwordMark ?? null;
+  const { text, issuedAt } = await auth.issuer.issue({ subject, access, principals, source, password });
   const refreshToken = await refreshTokenOf(wanted, auth);
   const response = jsonResponse({
     token: text,
