@@ -216,3 +216,13 @@ test("what a caller may not see is not counted in what they are told", async () 
     [1, 1],
   ]);
 });
+
+test("how much a deletion frees is told only to who may pull everything: it says what hidden repositories have", async () => {
+  const ask = async (account: string) => {
+    const response = await app.request("GET", "/api/v1/repositories/r00007/shown", basic(account));
+    const { exclusiveBlobs, exclusiveBytes } = (await response.json()) as Record<string, unknown>;
+    return [response.status, exclusiveBlobs, exclusiveBytes];
+  };
+  expect(await ask("sparse")).toEqual([200, null, null]);
+  expect(await ask("root")).toEqual([200, 0, 0]);
+});

@@ -16,3 +16,11 @@ export function visibleTo({
     authorize({ caller: account, action: "pull", repository });
   return maySee(null) ? null : maySee;
 }
+
+/**
+ * Whether the caller may know what other repositories have. How much a deletion frees says it, blob by blob: who guesses a
+ * blob and pushes it would learn whether a repository that is hidden from them has it.
+ */
+export function seesEverything(exchange: Pick<Exchange, "caller" | "authorize">): boolean {
+  return visibleTo(exchange) === null;
+}

@@ -12,6 +12,7 @@ import {
   PlatformText,
   Time,
 } from "./fields.ts";
+import { seesEverything } from "../visible.ts";
 import { params, query } from "./validate.ts";
 
 const Manifest = z
@@ -50,9 +51,11 @@ const ManifestDeleted = z
     undoUntil: Time.nullable(),
     manifests: z.array(Digest),
     tags: z.array(z.string()),
-    blobs: Count.meta({ description: "blobs that nothing else needs" }),
-    bytes: Count.meta({
-      description: "their bytes and those of the manifests, free when the undo time ends",
+    blobs: Count.nullable().meta({
+      description: "blobs that nothing else needs; null for callers who may not pull everything",
+    }),
+    bytes: Count.nullable().meta({
+      description: "their bytes and those of the manifests, free when the undo time ends; null likewise",
     }),
   })
   .meta({ id: "ManifestDeleted" });
@@ -118,7 +121,8 @@ export function addManifestRoutes(api: Api): void {
       const { dryRun, parts } = context.req.valid("query");
       const repository = repositoryOf(context);
       const preview = await registry.manifests.previewDelete(repository, digest, { withParts: parts });
-      const content = { ...preview, manifests: [...preview.manifests], tags: [...preview.tags] };
+      const hidden = seesEverything(context.env.exchange) ? {} : { blobs: null, bytes: null };
+      const content = { ...preview, ...hidden, manifests: [...preview.manifests], tags: [...preview.tags] };
       if (dryRun) return answer(ManifestDeleted, { dryRun, deletion: null, undoUntil: null, ...content });
       const reference = { kind: "digest", digest } as const;
       const { deletion } = await registry.manifests.delete({

@@ -1,5 +1,6 @@
 import { parseRepositoryName } from "@stowage/oci/repository-name";
 import { z } from "zod";
+import { seesEverything } from "../visible.ts";
 import type { Api } from "./api-request.ts";
 import { formatCursor, requireCursor } from "./cursor.ts";
 import { answer, answerPage, describe, isoTimeOrNull } from "./describe.ts";
@@ -28,7 +29,10 @@ const NamespaceDeleted = z
       .meta({ description: "ids of the records that undo it, one of each repository" }),
     undoUntil: Time.nullable(),
     partial: z.boolean().meta({ description: "repositories are left: ask again" }),
-    wouldFree: z.object({ blobs: Count, bytes: Bytes }).nullable().meta({ description: "of a dry run" }),
+    wouldFree: z
+      .object({ blobs: Count, bytes: Bytes })
+      .nullable()
+      .meta({ description: "of a dry run; null for callers who may not pull everything" }),
   })
   .meta({ id: "NamespaceDeleted" });
 
@@ -83,7 +87,8 @@ export function addNamespaceRoutes(api: Api): void {
       connection.setIdleTimeout(0);
       if (dryRun) {
         const found = await registry.inventory.namespaceExclusive(namespace, request.signal);
-        const { repositories, ...wouldFree } = found;
+        const { repositories, ...freed } = found;
+        const wouldFree = seesEverything(context.env.exchange) ? freed : null;
         const nothing = { deletions: [], undoUntil: null, partial: false };
         return answer(NamespaceDeleted, { dryRun, repositories, ...nothing, wouldFree });
       }

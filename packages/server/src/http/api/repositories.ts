@@ -9,7 +9,7 @@ import {
 } from "../../registry/inventory.ts";
 import { listVisible } from "../../registry/visible-entries.ts";
 import type { Exchange } from "../exchange.ts";
-import { visibleTo } from "../visible.ts";
+import { seesEverything, visibleTo } from "../visible.ts";
 import { type Api, repositoryOf } from "./api-request.ts";
 import { formatCursor, requireCursor } from "./cursor.ts";
 import { answer, answerPage, describe, isoTime, isoTimeOrNull } from "./describe.ts";
@@ -31,8 +31,11 @@ const Repository = z
 const RepositoryPage = z.object({ repositories: z.array(Repository), next: Next });
 
 const RepositoryDetails = Repository.extend({
-  exclusiveBlobs: Count,
-  exclusiveBytes: Count.meta({ description: "blobs that only this repository has: what deleting it frees" }),
+  exclusiveBlobs: Count.nullable(),
+  exclusiveBytes: Count.nullable().meta({
+    description:
+      "blobs that only this repository has: what deleting it frees; null for callers who may not pull everything",
+  }),
 }).meta({ id: "RepositoryDetails" });
 
 const RepositoryDeleted = z
@@ -43,7 +46,10 @@ const RepositoryDeleted = z
     repository: z.string(),
     manifests: Count,
     tags: Count,
-    wouldFree: z.object({ blobs: Count, bytes: Bytes }),
+    wouldFree: z
+      .object({ blobs: Count, bytes: Bytes })
+      .nullable()
+      .meta({ description: "null for callers who may not pull everything" }),
   })
   .meta({ id: "RepositoryDeleted" });
 
@@ -120,8 +126,14 @@ export function addRepositoryRoutes(api: Api): void {
     async (context) => {
       const { registry, request } = context.env.exchange;
       const repository = await registry.inventory.repository(repositoryOf(context));
-      const { blobs, bytes } = await registry.inventory.exclusive(repository.name, request.signal);
-      const details = { ...toRepository(repository), exclusiveBlobs: blobs, exclusiveBytes: bytes };
+      const exclusive = seesEverything(context.env.exchange)
+        ? await registry.inventory.exclusive(repository.name, request.signal)
+        : null;
+      const details = {
+        ...toRepository(repository),
+        exclusiveBlobs: exclusive?.blobs ?? null,
+        exclusiveBytes: exclusive?.bytes ?? null,
+      };
       return answer(RepositoryDetails, details);
     },
   );
@@ -140,7 +152,9 @@ export function addRepositoryRoutes(api: Api): void {
       const { registry, request, caller } = context.env.exchange;
       const { dryRun } = context.req.valid("query");
       const { name, manifests, tags } = await registry.inventory.repository(repositoryOf(context));
-      const wouldFree = await registry.inventory.exclusive(name, request.signal);
+      const wouldFree = seesEverything(context.env.exchange)
+        ? await registry.inventory.exclusive(name, request.signal)
+        : null;
       const done = dryRun ? null : await registry.deletions.deleteRepository(name, caller.name);
       return answer(RepositoryDeleted, {
         dryRun,
