@@ -56,7 +56,11 @@ describe("an archive in place of a manifest", () => {
     ] as const) {
       let isRead = false;
       const body = new ReadableStream(
-        { pull: () => void (isRead = true) },
+        {
+          pull: () => {
+            isRead = true;
+          },
+        },
         new CountQueuingStrategy({ highWaterMark: 0 }),
       );
       const path = "/v2/team/app/manifests/v1?tag=v2";

@@ -18,9 +18,9 @@ export function visibleTo({
 }
 
 /**
- * Whether the caller may know what other repositories have. How much a deletion frees says it, blob by blob: who guesses a
- * blob and pushes it would learn whether a repository that is hidden from them has it.
+ * Whether nothing is hidden from the caller: only then may it be told whether other repositories have a blob, too. Whoever
+ * pushes one could find out else what is in those that are hidden. A registry token is for the repositories that it names.
  */
-export function seesEverything(exchange: Pick<Exchange, "caller" | "authorize">): boolean {
-  return visibleTo(exchange) === null;
+export function seesEverything({ caller, authorize }: Pick<Exchange, "caller" | "authorize">): boolean {
+  return authorize({ caller, action: "pull", repository: null });
 }

@@ -59,6 +59,9 @@ export function formatPlatform(platform: Platform | null): string | null {
   return variant === null ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`;
 }
 
+/** Of numbers that depend on what other repositories have. */
+export const NOT_TOLD = "null: not told to who may not pull everything";
+
 /** A deletion that was made: `undoUntil` is null when it cannot be undone. */
 export const Deleted = z.object({
   deletion: Count.meta({ description: "id of the record that undoes it" }),

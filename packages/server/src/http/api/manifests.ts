@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { seesEverything } from "../visible.ts";
 import { type Api, repositoryOf } from "./api-request.ts";
 import { answer, describe, isoTime, isoTimeOrNull } from "./describe.ts";
 import {
@@ -9,6 +10,7 @@ import {
   Flag,
   formatPlatform,
   InRepository,
+  NOT_TOLD,
   PlatformText,
   Time,
 } from "./fields.ts";
@@ -51,11 +53,9 @@ const ManifestDeleted = z
     undoUntil: Time.nullable(),
     manifests: z.array(Digest),
     tags: z.array(z.string()),
-    blobs: Count.nullable().meta({
-      description: "blobs that nothing else needs; null for callers who may not pull everything",
-    }),
+    blobs: Count.nullable().meta({ description: `blobs that nothing else needs; ${NOT_TOLD}` }),
     bytes: Count.nullable().meta({
-      description: "their bytes and those of the manifests, free when the undo time ends; null likewise",
+      description: `their bytes and those of the manifests, free when the undo time ends; ${NOT_TOLD}`,
     }),
   })
   .meta({ id: "ManifestDeleted" });
@@ -121,8 +121,13 @@ export function addManifestRoutes(api: Api): void {
       const { dryRun, parts } = context.req.valid("query");
       const repository = repositoryOf(context);
       const preview = await registry.manifests.previewDelete(repository, digest, { withParts: parts });
-      const hidden = seesEverything(context.env.exchange) ? {} : { blobs: null, bytes: null };
-      const content = { ...preview, ...hidden, manifests: [...preview.manifests], tags: [...preview.tags] };
+      const isTold = seesEverything(context.env.exchange);
+      const content = {
+        manifests: [...preview.manifests],
+        tags: [...preview.tags],
+        blobs: isTold ? preview.blobs : null,
+        bytes: isTold ? preview.bytes : null,
+      };
       if (dryRun) return answer(ManifestDeleted, { dryRun, deletion: null, undoUntil: null, ...content });
       const reference = { kind: "digest", digest } as const;
       const { deletion } = await registry.manifests.delete({

@@ -13,7 +13,7 @@ import { seesEverything, visibleTo } from "../visible.ts";
 import { type Api, repositoryOf } from "./api-request.ts";
 import { formatCursor, requireCursor } from "./cursor.ts";
 import { answer, answerPage, describe, isoTime, isoTimeOrNull } from "./describe.ts";
-import { Bytes, Count, EntriesMax, Flag, InRepository, Next, Order, Time } from "./fields.ts";
+import { Bytes, Count, EntriesMax, Flag, InRepository, Next, NOT_TOLD, Order, Time } from "./fields.ts";
 import { body, params, parsed, query } from "./validate.ts";
 
 const Repository = z
@@ -33,8 +33,7 @@ const RepositoryPage = z.object({ repositories: z.array(Repository), next: Next 
 const RepositoryDetails = Repository.extend({
   exclusiveBlobs: Count.nullable(),
   exclusiveBytes: Count.nullable().meta({
-    description:
-      "blobs that only this repository has: what deleting it frees; null for callers who may not pull everything",
+    description: `blobs that only this repository has: what deleting it frees; ${NOT_TOLD}`,
   }),
 }).meta({ id: "RepositoryDetails" });
 
@@ -46,10 +45,7 @@ const RepositoryDeleted = z
     repository: z.string(),
     manifests: Count,
     tags: Count,
-    wouldFree: z
-      .object({ blobs: Count, bytes: Bytes })
-      .nullable()
-      .meta({ description: "null for callers who may not pull everything" }),
+    wouldFree: z.object({ blobs: Count, bytes: Bytes }).nullable().meta({ description: NOT_TOLD }),
   })
   .meta({ id: "RepositoryDeleted" });
 
