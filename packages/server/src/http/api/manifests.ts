@@ -14,7 +14,6 @@ import {
   PlatformText,
   Time,
 } from "./fields.ts";
-import { seesEverything } from "../visible.ts";
 import { params, query } from "./validate.ts";
 
 const Manifest = z

@@ -4,7 +4,7 @@ import { seesEverything } from "../visible.ts";
 import type { Api } from "./api-request.ts";
 import { formatCursor, requireCursor } from "./cursor.ts";
 import { answer, answerPage, describe, isoTimeOrNull } from "./describe.ts";
-import { Bytes, Count, EntriesMax, Flag, NameParam, Next, Time } from "./fields.ts";
+import { Bytes, Count, EntriesMax, Flag, NameParam, Next, NOT_TOLD, Time } from "./fields.ts";
 import { params, parsed, query } from "./validate.ts";
 
 const NamespacePage = z.object({
@@ -32,7 +32,7 @@ const NamespaceDeleted = z
     wouldFree: z
       .object({ blobs: Count, bytes: Bytes })
       .nullable()
-      .meta({ description: "of a dry run; null for callers who may not pull everything" }),
+      .meta({ description: `of a dry run; ${NOT_TOLD}` }),
   })
   .meta({ id: "NamespaceDeleted" });
 
