@@ -124,7 +124,7 @@ describe("an archive in place of a manifest", () => {
     expect((await send(app, "team/app/manifests/v1", basic("writer"))).status).toBe(201);
   });
 
-  test("is in the audit trail as any push is, and its refusal too", async () => {
+  test("is in the audit trail like a push of its parts, and so is its refusal", async () => {
     await using app = await openApp();
     const response = await send(app, "team/app/manifests/v1", { ...basic("writer"), address: "192.0.2.9" });
     await send(app, "team/app/manifests/v1", basic("reader"));
