@@ -7,6 +7,7 @@ import type { ClientCertificate } from "@stowage/server/http/exchange";
 import { UPLOAD_PACE } from "@stowage/server/http/upload-pace";
 import type { Login } from "@stowage/server/http/oidc/login";
 import { createApp } from "@stowage/server/http/app";
+import { parseCidrs } from "@stowage/server/net/client-address";
 import type { RateLimits } from "@stowage/server/http/rate-limits";
 import { type Durations, DURATIONS_DEFAULT, type Metadata } from "@stowage/server/metadata/metadata";
 import { SqliteMetadata } from "@stowage/server/metadata/sqlite/sqlite-metadata";
@@ -25,6 +26,8 @@ export interface TestAppOptions {
   /** Said, there is authentication: what it says, and defaults for the rest. */
   readonly auth?: TestAuthOptions;
   readonly publicUrl?: string;
+  /** As `--trusted-proxies` has them. */
+  readonly trustedProxies?: string;
   readonly login?: Login;
   readonly limits?: RateLimits;
   readonly allowSparse?: boolean;
@@ -39,6 +42,8 @@ export interface RequestParts {
   readonly body?: NonNullable<RequestInit["body"]>;
   readonly address?: string;
   readonly isLocal?: boolean;
+  /** Whether the connection is TLS. */
+  readonly isSecure?: boolean;
   readonly clientCertificate?: ClientCertificate;
 }
 
@@ -89,7 +94,7 @@ export class TestApp implements AsyncDisposable {
       login: options.login ?? null,
       authorize: options.authorize ?? authorize,
       publicUrl: options.publicUrl ?? null,
-      trustedProxies: null,
+      trustedProxies: options.trustedProxies === undefined ? null : parseCidrs(options.trustedProxies),
       limits: options.limits ?? null,
       log: this.#log,
       readOnly: options.readOnly ?? false,
@@ -116,7 +121,7 @@ export class TestApp implements AsyncDisposable {
     return await this.#app(request, {
       remoteAddress: parts.address ?? "127.0.0.1",
       isLocal: parts.isLocal ?? false,
-      isSecure: false,
+      isSecure: parts.isSecure ?? false,
       clientCertificate: parts.clientCertificate ?? null,
       uploadPace: UPLOAD_PACE,
       setIdleTimeout: () => undefined,

@@ -9,18 +9,31 @@ import { isMutating } from "./api/target.ts";
  */
 export function requireSameSite(
   request: Request,
-  { origin: { host }, publicUrl }: { readonly origin: Origin; readonly publicUrl: string | null },
+  { origin, publicUrl }: { readonly origin: Origin; readonly publicUrl: string | null },
 ): void {
   if (!isMutating(request.method)) return;
   const site = request.headers.get("Sec-Fetch-Site");
   if (site === "cross-site" || site === "same-site") throw crossSite();
-  const origin = request.headers.get("Origin");
-  if (origin === null) return;
+  const page = request.headers.get("Origin");
+  if (page === null) return;
   // An origin is scheme://host[:port], or "null" for a page that must not say where it is from.
-  const [, originHost] = /^https?:\/\/([^/]+)$/i.exec(origin) ?? [];
-  const own = [host, publicUrl === null ? null : new URL(publicUrl).host];
-  if (!own.some((name) => name !== null && name.toLowerCase() === originHost?.toLowerCase()))
-    throw crossSite();
+  const [, scheme = "", host = ""] = /^(https?):\/\/([^/]+)$/i.exec(page) ?? [];
+  const own = ownAddresses(origin, publicUrl).filter((one) => one.host?.toLowerCase() === host.toLowerCase());
+  // Over plain http anybody on the network can be the page of that name; behind a proxy https may be unknown here.
+  const isForged = scheme.toLowerCase() === "http" && own.some((one) => one.isSecure);
+  if (own.length === 0 || isForged) throw crossSite();
+}
+
+interface OwnAddress {
+  readonly host: string | null;
+  readonly isSecure: boolean;
+}
+
+function ownAddresses({ host, scheme }: Origin, publicUrl: string | null): readonly OwnAddress[] {
+  const asked = { host, isSecure: scheme === "https" };
+  if (publicUrl === null) return [asked];
+  const { host: publicHost, protocol } = new URL(publicUrl);
+  return [asked, { host: publicHost, isSecure: protocol === "https:" }];
 }
 
 function crossSite(): RegistryError {
