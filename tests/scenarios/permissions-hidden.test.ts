@@ -222,3 +222,28 @@ describe("who may not pull everything is not told whether others have a blob", (
     expect(alone).toMatchObject({ status: 200, exclusiveBlobs: 2 });
   });
 });
+
+test("an upload session is there for nobody but who began it, and in no other repository", async () => {
+  await using app = await openApp();
+  const started = await app.request("POST", "/v2/team/app/blobs/uploads/", basic("alice"));
+  const location = started.headers.get("Location") ?? "";
+  const elsewhere = location.replace("team/app", "team/other");
+  for (const [path, parts] of [
+    [location, basic("owner")],
+    [location, basic("root")],
+    [elsewhere, basic("alice")],
+  ] as const) {
+    for (const [method, query] of [
+      ["GET", ""],
+      ["PATCH", ""],
+      ["PUT", `?digest=${LAYER.digest}`],
+      ["DELETE", ""],
+    ] as const) {
+      const body = method === "PATCH" || method === "PUT" ? { body: LAYER.bytes } : {};
+      const response = await app.request(method, `${path}${query}`, { ...parts, ...body });
+      expect([path, method, response.status]).toEqual([path, method, 404]);
+    }
+  }
+  expect((await app.request("GET", location, basic("alice"))).headers.get("Range")).toBe("0-0");
+  expect((await app.request("DELETE", location, basic("alice"))).status).toBe(204);
+});
