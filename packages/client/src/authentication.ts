@@ -2,6 +2,7 @@ import { type Challenge, parseChallenges } from "@stowage/oci/challenge";
 import { parseTokenScopes, type TokenScope } from "@stowage/oci/token-scope";
 import { ClientError } from "./client-error.ts";
 import { basicAuthorization, type CredentialLookup, type Credentials } from "./credentials.ts";
+import { safeUrl } from "./safe-url.ts";
 import { coversScopes, textOfScopes, unionOfScopes } from "./scopes.ts";
 import { fetchToken, type Realm, type TokenAnswer, type TokenFetch } from "./token-endpoint.ts";
 import type { Clock } from "./wait.ts";
@@ -69,32 +70,20 @@ export class Authentication {
     { sent, scopes }: { readonly sent: string | null; readonly scopes: readonly TokenScope[] },
   ): Promise<readonly TokenScope[] | null> {
     const challenges = parseChallenges(challengeHeader ?? "");
-    const bearer = challenges.find(({ scheme }) => scheme === "bearer");
-    if (bearer !== undefined) return await this.#learnBearer(bearer, { sent, scopes });
-    if (challenges.every(({ scheme }) => scheme !== "basic")) return null;
-    this.#scheme = { kind: "basic" };
-    const credentials = await this.#lookup();
-    const canTry = credentials?.kind === "password" || credentials?.kind === "registry-token";
-    return sent === null && canTry ? scopes : null;
-  }
-
-  async #learnBearer(
-    challenge: Challenge,
-    { sent, scopes }: { readonly sent: string | null; readonly scopes: readonly TokenScope[] },
-  ): Promise<readonly TokenScope[] | null> {
-    const address = challenge.parameters.get("realm") ?? "";
-    const realm = {
-      url: requireRealm(address, this.#options),
-      service: challenge.parameters.get("service") ?? null,
-    };
-    this.#scheme = { kind: "bearer", realm };
-    const wanted = unionOfScopes([...scopes, ...parseTokenScopes([challenge.parameters.get("scope") ?? ""])]);
-    const credentials = await this.#lookup();
-    if (sent === null) return wanted;
-    if (credentials?.kind === "registry-token") return null;
-    // A token that was good may have ended early, or have been for less than is needed: that is worth one new one.
-    this.#tokens = this.#tokens.filter((token) => !coversScopes(token.scopes, scopes));
-    return wanted;
+    const bearer = challenges.find(({ scheme }) => scheme === "bearer")?.parameters;
+    if (bearer === undefined && challenges.every(({ scheme }) => scheme !== "basic")) return null;
+    this.#scheme =
+      bearer === undefined ? { kind: "basic" } : { kind: "bearer", realm: realmOf(bearer, this.#options) };
+    const kind = (await this.#lookup())?.kind;
+    if (bearer === undefined) {
+      return sent === null && (kind === "password" || kind === "registry-token") ? scopes : null;
+    }
+    if (sent !== null) {
+      if (kind === "registry-token") return null;
+      // A token that was good may have ended early, or have been for less than is needed: that is worth one new one.
+      this.#tokens = this.#tokens.filter((token) => !coversScopes(token.scopes, scopes));
+    }
+    return unionOfScopes([...scopes, ...parseTokenScopes([bearer.get("scope") ?? ""])]);
   }
 
   async #token(realm: Realm, scopes: readonly TokenScope[], signal?: AbortSignal): Promise<string> {
@@ -138,14 +127,16 @@ export class Authentication {
  * The realm gets the password, and its address comes from whoever answered as the registry: it must be as safe as the
  * registry itself, and must not point at this machine's neighbours.
  */
-function requireRealm(text: string, { registry, origin }: AuthenticationOptions): URL {
-  const own = new URL(origin);
-  const realm = URL.canParse(text) ? new URL(text) : null;
-  const isEncrypted =
-    realm?.protocol === "https:" || (realm?.protocol === "http:" && own.protocol === "http:");
-  const isForeign = realm !== null && realm.hostname !== own.hostname && isPrivateHost(realm.hostname);
-  if (realm !== null && isEncrypted && !isForeign && realm.username === "" && realm.password === "")
-    return realm;
+function realmOf(parameters: Challenge["parameters"], { registry, origin }: AuthenticationOptions): Realm {
+  const text = parameters.get("realm") ?? "";
+  const realm = safeUrl(text, origin);
+  if (
+    realm !== null &&
+    (realm.hostname === new URL(origin).hostname || !isPrivateHost(realm.hostname)) &&
+    realm.username + realm.password === ""
+  ) {
+    return { url: realm, service: parameters.get("service") ?? null };
+  }
   const shown = JSON.stringify(text.slice(0, 200));
   throw new ClientError(
     "refused",
@@ -165,17 +156,11 @@ function isPrivateHost(name: string): boolean {
 }
 
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await work;
-  signal.throwIfAborted();
-  let stop = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    stop = () => void signal.removeEventListener("abort", onAbort);
+  signal?.throwIfAborted();
+  return await new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal?.reason);
+    signal?.addEventListener("abort", onAbort);
+    const stop = () => signal?.removeEventListener("abort", onAbort);
+    work.then(resolve, reject).finally(stop);
   });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    stop();
-  }
 }

@@ -44,7 +44,7 @@ class BlobReading {
   readonly #hasher: Hasher | null;
   #reader: Reader;
   #at: number;
-  /** Bytes to leave out: a server that does not know ranges sends the blob from 0. */
+  /** Bytes to leave out: a server that does not know ranges sends the blob from 0, and one may send more than was asked for. */
   #skip = 0;
   #failures = 0;
 
@@ -80,9 +80,14 @@ class BlobReading {
     await this.#reader.cancel().catch(() => undefined);
   }
 
-  #begin({ body, status }: Response): Reader {
-    this.#skip = status === 206 ? 0 : this.#at;
-    return (body ?? new Blob().stream()).getReader();
+  /** Which part came is what the answer says (RFC 9110 section 14.4); browsers do not always show it. */
+  #begin({ body, status, headers }: Response): Reader {
+    const said = Number(/^bytes (\d+)/.exec(headers.get("Content-Range") ?? "")?.[1] ?? this.#at);
+    this.#skip = this.#at - (status === 206 ? said : 0);
+    const reader = (body ?? new Blob().stream()).getReader();
+    if (this.#skip >= 0) return reader;
+    void reader.cancel();
+    throw this.#error("server", `byte ${said} came; wanted ${this.#at}`);
   }
 
   /** The next piece, or null at the blob's end; takes a broken connection up again. */

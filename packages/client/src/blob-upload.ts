@@ -32,13 +32,15 @@ export async function uploadBlob(place: UploadPlace, upload: BlobUpload): Promis
   const start = () => startUpload(place, { algorithm: algorithmOf(blob.digest), signal });
   const meter = new Meter(options.onBytes);
   let session = upload.session ?? (await start());
+  // What is lost again and again is no progress.
+  let farthest = 0;
   for (let attempt = 1; ; attempt++) {
-    const before = session.offset;
     try {
       await sendRest(session, upload, meter);
       return;
     } catch (error) {
-      if (session.offset > before) attempt = 1;
+      if (session.offset > farthest) attempt = 1;
+      farthest = Math.max(farthest, session.offset);
       if (!isWorthResuming(error) || attempt > connection.retriesMax) {
         await session.cancel().catch(() => undefined);
         throw error;
@@ -74,7 +76,7 @@ async function sendRest(
 ): Promise<void> {
   const { signal } = options;
   const from = session.offset;
-  if (from === blob.size) return await session.finish(blob.digest, null, { signal });
+  if (from >= blob.size) return await session.finish(blob.digest, null, { signal });
   if (!canStream) {
     await sendChunks(session, { blob, open, signal, meter });
     return await session.finish(blob.digest, null, { signal });

@@ -3,6 +3,7 @@ import { readError } from "./answers.ts";
 import { Authentication } from "./authentication.ts";
 import { ClientError } from "./client-error.ts";
 import type { CredentialLookup } from "./credentials.ts";
+import { safeUrl } from "./safe-url.ts";
 import type { TokenFetch, TokenRequest } from "./token-endpoint.ts";
 import { backoffMs, type Clock, RETRY_AFTER_SECONDS_MAX } from "./wait.ts";
 import { WarningList } from "./warnings.ts";
@@ -81,11 +82,8 @@ export class Connection {
 
   /** An address that the registry gave, relative ones to `base` (RFC 9110 section 10.2.2). @throws ClientError */
   resolve(address: string, base: string | URL): URL {
-    const from = this.#url(base).href;
-    const url = URL.canParse(address, from) ? new URL(address, from) : null;
-    const isSafe =
-      url?.protocol === "https:" || (url?.protocol === "http:" && this.#options.origin.startsWith("http:"));
-    if (url !== null && isSafe) return url;
+    const url = safeUrl(address, this.#options.origin, this.#url(base).href);
+    if (url !== null) return url;
     throw new ClientError(
       "server",
       `${this.registry} leads to ${JSON.stringify(address.slice(0, 200))}, which is no safe address`,

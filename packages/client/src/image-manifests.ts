@@ -2,7 +2,7 @@ import { isObject, ManifestProblem, requireDescriptor, type Descriptor } from "@
 import { algorithmOf, type Digest, parseDigest } from "@stowage/oci/digest";
 import { MANIFEST_BYTES_MAX } from "@stowage/oci/manifest";
 import { isSchema1Type, MANIFEST_MEDIA_TYPES, parseMediaType } from "@stowage/oci/media-type";
-import { readBytes } from "./answers.ts";
+import { jsonOf, readBytes } from "./answers.ts";
 import { ClientError } from "./client-error.ts";
 import type { ManifestHead, RawManifest } from "./content.ts";
 import { digestOf } from "./hasher.ts";
@@ -23,7 +23,7 @@ export async function readManifest(
   const wanted = parseDigest(reference) ?? said;
   const digest = digestOf(bytes, wanted === null ? "sha256" : algorithmOf(wanted));
   if (wanted !== null && digest !== wanted) {
-    throw new ClientError("mismatch", `the manifest has the digest ${digest}; wanted ${wanted}`, {
+    throw new ClientError("mismatch", `the bytes have the digest ${digest}; wanted ${wanted}`, {
       operation,
       wanted,
       got: digest,
@@ -54,15 +54,22 @@ export interface ManifestParts {
 }
 
 /** @throws ClientError of kind `invalid`: another registry may have stored what no manifest is */
-export function partsOf(manifest: RawManifest): ManifestParts {
+export function partsOf({ bytes, digest, mediaType }: RawManifest): ManifestParts {
+  return partsIn(jsonOf(new TextDecoder().decode(bytes)), { mediaType, name: `the manifest ${digest}` });
+}
+
+/** As {@link partsOf}, of what was read already; `name` is for the message. */
+export function partsIn(
+  body: unknown,
+  { mediaType, name }: { readonly mediaType: string; readonly name: string },
+): ManifestParts {
   try {
-    const body: unknown = JSON.parse(new TextDecoder().decode(manifest.bytes));
-    if (!isObject(body)) throw new ManifestProblem("it is not an object");
+    if (!isObject(body)) throw new ManifestProblem("it is no JSON object");
     const isIndex = Array.isArray(body.manifests);
     const annotations = isObject(body.annotations) ? body.annotations : {};
     return {
       kind: isIndex ? "index" : "image",
-      mediaType: manifest.mediaType,
+      mediaType,
       config: isObject(body.config) ? requireDescriptor(body.config, "config") : null,
       layers: descriptors(body.layers, "layers"),
       manifests: descriptors(body.manifests, "manifests"),
@@ -75,7 +82,7 @@ export function partsOf(manifest: RawManifest): ManifestParts {
     };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ClientError("invalid", `the manifest ${manifest.digest} cannot be read: ${why}`, { cause });
+    throw new ClientError("invalid", `${name} cannot be read: ${why}`, { cause });
   }
 }
 
@@ -102,10 +109,6 @@ function descriptors(value: unknown, where: string): readonly Descriptor[] {
 function typeOf(response: Response, bytes: Uint8Array): string {
   const said = parseMediaType(response.headers.get("Content-Type") ?? "") ?? "application/json";
   if (said !== "application/json") return said;
-  try {
-    const own: unknown = JSON.parse(new TextDecoder().decode(bytes)).mediaType;
-    return typeof own === "string" ? own : said;
-  } catch {
-    return said;
-  }
+  const own = jsonOf(new TextDecoder().decode(bytes));
+  return isObject(own) && typeof own.mediaType === "string" ? own.mediaType : said;
 }

@@ -63,7 +63,8 @@ export function usualName(registry: string): string {
 
 /** Whether `text` can be a registry's address: a host, and perhaps a port. */
 export function isRegistryHost(text: string): boolean {
-  return text.length <= REFERENCE_LENGTH_MAX && REGISTRY.test(text);
+  // The form alone lets ports and numbers pass that no address has.
+  return text.length <= REFERENCE_LENGTH_MAX && REGISTRY.test(text) && URL.canParse(`https://${text}`);
 }
 
 /** The reference in full: what {@link parseImageReference} reads as the same again. */
@@ -80,7 +81,7 @@ function splitRegistry(text: string): { readonly registry: string; readonly path
   const slash = text.indexOf("/");
   const first = slash === -1 ? "" : text.slice(0, slash);
   const isRegistry = first === "localhost" || /[.:[\]A-Z]/.test(first);
-  if (isRegistry && !REGISTRY.test(first)) return null;
+  if (isRegistry && !isRegistryHost(first)) return null;
   const registry = isRegistry ? usualName(first) : DOCKER_HUB;
   const path = isRegistry ? text.slice(slash + 1) : text;
   return { registry, path: registry === DOCKER_HUB && !path.includes("/") ? `library/${path}` : path };

@@ -1,4 +1,5 @@
-import { readText } from "./answers.ts";
+import { isObject } from "@stowage/oci/descriptor";
+import { jsonOf, readText } from "./answers.ts";
 import { ClientError } from "./client-error.ts";
 import type { ApiRequest, Connection } from "./connection.ts";
 import type { IoOptions } from "./content.ts";
@@ -34,7 +35,9 @@ export async function* listPages(
   for (let page = 0; page < PAGES_MAX; page++) {
     const response: Response = await connection.send({ ...first, target });
     const text = await readText(response, { bytesMax: PAGE_BYTES_MAX, operation });
-    yield parseJson(text, operation);
+    const value = jsonOf(text);
+    if (value === undefined) throw new ClientError("server", `the answer is not JSON`, { operation });
+    yield value;
     const next = nextLink(response.headers.get("Link"));
     if (next === null) return;
     const url: URL = connection.resolve(next, target);
@@ -61,16 +64,8 @@ function nextLink(header: string | null): string | null {
   return null;
 }
 
-function parseJson(text: string, operation: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new ClientError("server", `the answer is not JSON`, { operation, cause });
-  }
-}
-
 /** A list of texts in an answer; some registries say null for an empty one. */
 export function textsOf(value: unknown, member: string): readonly string[] {
-  const list = typeof value === "object" && value !== null ? Reflect.get(value, member) : null;
+  const list = isObject(value) ? value[member] : null;
   return Array.isArray(list) ? list.filter((entry): entry is string => typeof entry === "string") : [];
 }

@@ -1,10 +1,11 @@
-import { isObject, requireDescriptor, type Descriptor } from "@stowage/oci/descriptor";
+import { isObject, type Descriptor } from "@stowage/oci/descriptor";
 import { algorithmOf, type Digest, hexOf } from "@stowage/oci/digest";
 import { MEDIA_TYPE } from "@stowage/oci/media-type";
+import { jsonOf } from "./answers.ts";
 import { ClientError } from "./client-error.ts";
 import type { ApiRequest, Connection } from "./connection.ts";
 import type { RawManifest } from "./content.ts";
-import { descriptorOf, manifestFrom, partsOf } from "./image-manifests.ts";
+import { descriptorOf, manifestFrom, partsIn, partsOf } from "./image-manifests.ts";
 import { listPages } from "./pages.ts";
 
 /** What the fallback needs of a repository. */
@@ -36,7 +37,10 @@ export async function* listReferrers(
 ): AsyncGenerator<Descriptor, void, void> {
   const isWanted = (entry: Descriptor) => artifactType === undefined || entry.artifactType === artifactType;
   try {
-    for await (const value of listPages(connection, request)) yield* entriesOf(value).filter(isWanted);
+    for await (const value of listPages(connection, request)) {
+      const { manifests } = partsIn(value, { mediaType: MEDIA_TYPE.ociIndex, name: request.operation });
+      yield* manifests.filter(isWanted);
+    }
     return;
   } catch (error) {
     if (!(error instanceof ClientError) || (error.kind !== "not-found" && error.status !== 405)) throw error;
@@ -56,16 +60,15 @@ export async function addToFallback(
 ): Promise<void> {
   const tag = fallbackTag(subject);
   const before = await place.getManifest(tag, { signal });
-  const known: unknown = before === null ? {} : JSON.parse(new TextDecoder().decode(before.bytes));
+  const known = jsonOf(before === null ? "{}" : new TextDecoder().decode(before.bytes));
   const entries: readonly unknown[] =
     isObject(known) && Array.isArray(known.manifests) ? known.manifests : [];
   if (entries.some((entry) => isObject(entry) && entry.digest === manifest.digest)) return;
   const { artifactType, config, annotations } = partsOf(manifest);
-  const type = artifactType ?? config?.mediaType;
   const entry = {
     ...descriptorOf(manifest),
-    ...(type === undefined ? {} : { artifactType: type }),
-    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+    artifactType: artifactType ?? config?.mediaType,
+    annotations: Object.keys(annotations).length === 0 ? undefined : annotations,
   };
   const index = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [...entries, entry] };
   await place.putManifest(manifestFrom(index, MEDIA_TYPE.ociIndex), { tags: [tag], signal });
@@ -74,9 +77,4 @@ export async function addToFallback(
 /** `sha256-<hex>`, cut as the specification says. */
 export function fallbackTag(digest: Digest): string {
   return `${algorithmOf(digest).slice(0, 32)}-${hexOf(digest).slice(0, 64)}`;
-}
-
-function entriesOf(page: unknown): readonly Descriptor[] {
-  if (!isObject(page) || !Array.isArray(page.manifests)) return [];
-  return page.manifests.map((entry: unknown, at) => requireDescriptor(entry, `manifests[${at}]`));
 }

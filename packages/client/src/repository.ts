@@ -15,11 +15,11 @@ import type {
   PutBlobOptions,
   RawManifest,
 } from "./content.ts";
-import { headOf, MANIFEST_ACCEPT, partsOf, readManifest } from "./image-manifests.ts";
+import { descriptorOf, headOf, MANIFEST_ACCEPT, partsOf, readManifest } from "./image-manifests.ts";
 import { listPages, type PageOptions, pagePath, textsOf } from "./pages.ts";
 import { addToFallback, listReferrers } from "./referrers.ts";
 import { repositoryScope } from "./scopes.ts";
-import { startUpload, UploadSession } from "./upload-session.ts";
+import { askForUpload, startUpload, UploadSession } from "./upload-session.ts";
 
 interface Errand {
   readonly method: Method;
@@ -83,9 +83,7 @@ export class Repository implements ContentSource, ContentTarget {
     const head = headOf(response);
     if (head !== null) return head;
     const manifest = await this.getManifest(reference, { signal });
-    return (
-      manifest && { digest: manifest.digest, mediaType: manifest.mediaType, size: manifest.bytes.byteLength }
-    );
+    return manifest && descriptorOf(manifest);
   }
 
   /**
@@ -191,15 +189,7 @@ export class Repository implements ContentSource, ContentTarget {
       scopes: [...this.#pushScopes(), repositoryScope(source.name, "pull")],
     };
     const query = new URLSearchParams({ mount: blob.digest, from: source.name });
-    const body = { kind: "bytes", bytes: new Uint8Array(), mediaType: "application/octet-stream" } as const;
-    const response = await this.#connection.send({
-      ...place,
-      method: "POST",
-      target: `${place.path}?${query}`,
-      body,
-      signal,
-    });
-    await response.body?.cancel();
+    const response = await askForUpload(place, { query: `?${query}`, signal });
     if (response.status === 201) return true;
     this.#opened.set(
       blob.digest,

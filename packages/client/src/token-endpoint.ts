@@ -1,6 +1,7 @@
+import { isObject } from "@stowage/oci/descriptor";
 import { ClientError } from "./client-error.ts";
 import { basicAuthorization, type Credentials } from "./credentials.ts";
-import { readError, readText } from "./answers.ts";
+import { jsonOf, readError, readText } from "./answers.ts";
 
 /** Where tokens come from, as the challenge says. */
 export interface Realm {
@@ -88,14 +89,9 @@ function refreshRequest(
 
 /** Both names of the token are in use: `token`, and OAuth2's `access_token`. */
 function parseAnswer(text: string): TokenAnswer | null {
-  let answer: unknown;
-  try {
-    answer = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof answer !== "object" || answer === null) return null;
-  const { token, access_token, expires_in, refresh_token } = answer as Readonly<Record<string, unknown>>;
+  const answer = jsonOf(text);
+  if (!isObject(answer)) return null;
+  const { token, access_token, expires_in, refresh_token } = answer;
   const given = typeof token === "string" && token !== "" ? token : access_token;
   if (typeof given !== "string" || !/^[\x21-\x7e]+$/.test(given)) return null;
   const life = typeof expires_in === "number" && expires_in > 0 ? expires_in : LIFE_SECONDS_DEFAULT;

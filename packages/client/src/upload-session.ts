@@ -117,19 +117,25 @@ export async function startUpload(
   place: UploadPlace,
   { algorithm, signal }: StartOptions = {},
 ): Promise<UploadSession> {
-  const { connection, path, scopes, operation } = place;
   const query = algorithm === undefined || algorithm === "sha256" ? "" : `?digest-algorithm=${algorithm}`;
-  const body = { kind: "bytes", bytes: new Uint8Array(), mediaType: "application/octet-stream" } as const;
+  return new UploadSession(place, await askForUpload(place, { query, signal }));
+}
+
+/** The POST that opens a session, or mounts. @throws ClientError */
+export async function askForUpload(
+  { connection, path, scopes, operation }: UploadPlace,
+  { query, signal }: IoOptions & { readonly query: string },
+): Promise<Response> {
   const response = await connection.send({
     method: "POST",
-    target: `${path}${query}`,
+    target: path + query,
     scopes,
     operation,
-    body,
+    body: bodyOf(new Uint8Array()),
     signal,
   });
   await response.body?.cancel();
-  return new UploadSession(place, response);
+  return response;
 }
 
 function bodyOf(chunk: ChunkBody): RequestBody {
