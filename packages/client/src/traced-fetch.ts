@@ -32,7 +32,16 @@ export function traced(send: Fetch, tell: (exchange: Exchange) => void): Fetch {
 
 /** Secrets of signed addresses stand in their query. */
 function withoutSecrets(address: string): string {
-  return address.replace(/\?(?=.*(?:sig|token|credential|secret|state)[^=&]*=).*$/is, "?(secret)");
+  const query = address.indexOf("?");
+  const names =
+    query === -1
+      ? []
+      : address
+          .slice(query + 1)
+          .split("&")
+          .map((one) => one.replace(/=.*/s, ""));
+  const hasSecret = names.some((name) => /sig|token|credential|secret|state/i.test(name));
+  return hasSecret ? `${address.slice(0, query)}?(secret)` : address;
 }
 
 function redact(headers: Headers): Readonly<Record<string, string>> {
