@@ -14,6 +14,9 @@ import { allEnded } from "./semaphore.ts";
 const MANIFESTS_MAX = 10_000;
 const NESTING_MAX = 8;
 
+/** Bytes of all of them together: each is kept until what it names has been copied. */
+const MANIFEST_BYTES_ALL_MAX = 256 * 1024 ** 2;
+
 /** Blobs that travel at once. */
 const JOBS_DEFAULT = 4;
 
@@ -48,6 +51,7 @@ class CopyRun {
   readonly #manifests = new Map<Digest, Promise<void>>();
   readonly blobs: CopyBlobs;
   written = 0;
+  #bytes = 0;
 
   constructor(source: ContentSource, target: ContentTarget, options: CopyOptions) {
     this.#source = source;
@@ -131,23 +135,29 @@ class CopyRun {
     if (this.#manifests.size >= MANIFESTS_MAX)
       throw new ClientError("invalid", `more than ${MANIFESTS_MAX} manifests in one copy`);
     const work = this.blobs
-      .read(() => requireManifest(this.#source, child.digest, this.#options))
+      .read(() => this.#readChild(child.digest))
       .then((manifest) => this.copyManifest(manifest, { tags: [], level }));
     this.#manifests.set(child.digest, work);
     await work;
   }
 
+  /** Too many bytes are not read on: those that wait for their turn find it out as well. */
+  async #readChild(digest: Digest): Promise<RawManifest> {
+    if (this.#bytes < MANIFEST_BYTES_ALL_MAX) {
+      const manifest = await requireManifest(this.#source, digest, this.#options);
+      this.#bytes += manifest.bytes.byteLength;
+      return manifest;
+    }
+    throw new ClientError("invalid", `more than ${MANIFEST_BYTES_ALL_MAX} bytes of manifests in one copy`);
+  }
+
   /** What refers to a manifest and to everything in it, and what refers to that. */
   async copyReferrers(subject: Digest): Promise<void> {
-    const seen = new Set<Digest>();
-    const queue: Digest[] = [subject, ...this.#manifests.keys()];
-    for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-      if (seen.has(next)) continue;
-      seen.add(next);
-      for await (const entry of this.#source.referrers(next, this.#options)) {
-        await this.#copyChild(entry, 1);
-        queue.push(entry.digest, ...this.#manifests.keys());
-      }
+    const subjects = new Set([subject]);
+    // What is added meanwhile comes as well, and what is there already does not come again.
+    for (const next of subjects) {
+      for await (const entry of this.#source.referrers(next, this.#options)) await this.#copyChild(entry, 1);
+      for (const known of this.#manifests.keys()) subjects.add(known);
     }
   }
 }

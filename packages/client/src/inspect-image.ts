@@ -94,7 +94,7 @@ function textOf(value: unknown): string | null {
 }
 
 function textsOf(value: unknown): readonly string[] {
-  return Array.isArray(value) ? value.map(String) : [];
+  return Array.isArray(value) ? value.map(shown) : [];
 }
 
 function keysOf(value: unknown): readonly string[] {
@@ -103,5 +103,10 @@ function keysOf(value: unknown): readonly string[] {
 
 function labelsOf(value: unknown): Readonly<Record<string, string>> {
   if (typeof value !== "object" || value === null) return {};
-  return Object.fromEntries(Object.entries(value).map(([key, text]) => [key, String(text)]));
+  return Object.fromEntries(Object.entries(value).map(([key, text]) => [key, shown(text)]));
+}
+
+/** Others have written it: an object would turn itself into text as it likes, or not at all. */
+function shown(value: unknown): string {
+  return typeof value === "object" ? "" : String(value);
 }
