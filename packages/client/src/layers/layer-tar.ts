@@ -15,8 +15,13 @@ import { parsePaxRecords } from "./pax-records.ts";
 /** Largest pax header or long name, in bytes: extended attributes may be large. */
 const EXTENSION_BYTES_MAX = 1024 * 1024;
 
-/** Most entries of one layer. */
+/** Most entries of one layer, and most headers that say something of all that come after them. */
 const ENTRIES_MAX = 2_000_000;
+const GLOBALS_MAX = 1_000;
+
+/** Most records of all entries, and most of their bytes: each entry has them. Git writes one, of 50 bytes. */
+const GLOBAL_RECORDS_MAX = 100;
+const GLOBAL_BYTES_MAX = 16 * 1024;
 
 export interface LayerEntry extends LayerHeader {
   /** Its bytes, once, before the next entry is asked for; what is not read is skipped. */
@@ -34,6 +39,7 @@ export async function* readLayer(
 ): AsyncGenerator<LayerEntry, void, void> {
   const reader = new ByteReader(pieces);
   let globals: Records = new Map();
+  let globalsLeft = GLOBALS_MAX;
   let pending: Pending = NOTHING_PENDING;
   for (let count = 0; ;) {
     const block = reader.take(BLOCK_BYTES) ?? (await reader.read(BLOCK_BYTES));
@@ -43,7 +49,8 @@ export async function* readLayer(
     const raw = parseHeaderBlock(block);
     switch (raw.type) {
       case "g":
-        globals = new Map([...globals, ...parsePaxRecords(await readExtension(reader, raw))]);
+        if (globalsLeft-- === 0) throw badLayer(`it describes all entries more than ${GLOBALS_MAX} times`);
+        globals = joined(globals, parsePaxRecords(await readExtension(reader, raw)));
         break;
       case "x":
         pending = { ...pending, records: parsePaxRecords(await readExtension(reader, raw)) };
@@ -116,6 +123,15 @@ async function readExtension(reader: ByteReader, { size }: RawHeader): Promise<U
   const read = await reader.read(Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES);
   if (read === null) throw badLayer("it breaks off within the description of an entry");
   return read.slice(0, size);
+}
+
+function joined(globals: Records, added: Records): Records {
+  const all = new Map([...globals, ...added]);
+  const bytes = [...all].reduce((sum, [key, value]) => sum + key.length + value.byteLength, 0);
+  if (all.size <= GLOBAL_RECORDS_MAX && bytes <= GLOBAL_BYTES_MAX) return all;
+  throw badLayer(
+    `it describes all entries with ${all.size} records of ${bytes} bytes; wanted at most ${GLOBAL_RECORDS_MAX} of ${GLOBAL_BYTES_MAX}`,
+  );
 }
 
 function longText(bytes: Uint8Array): string {
