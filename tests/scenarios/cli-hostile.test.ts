@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { digestOf } from "../support/content.ts";
-import { chooseTags } from "../../packages/cli/src/content/sync-file.ts";
+import { chooseTags, parseSyncFile } from "../../packages/cli/src/content/sync-file.ts";
 import { cli } from "../support/cli.ts";
 
 /** What a terminal would obey, in seven and in eight bits, and what turns text around. */
@@ -124,4 +124,77 @@ test("sync takes no tag that is none, and does not hold it against its patterns"
   const hostile = ["1.0", "../../x", "..", "a b", `${".".repeat(100_000)}y`];
   expect(chooseTags(hostile, { ...choice, include: [] })).toEqual(["1.0"]);
   expect(chooseTags(hostile, { ...choice, include: ["*.*.*z", "*.0"] })).toEqual(["1.0"]);
+});
+
+const PAIR = "source: a.test/x\n  target: b.test/x\n";
+
+test.each([
+  [
+    "keys that are all different",
+    `- {${Array.from({ length: 50_000 }, (_, at) => `k${at}: 1`).join(", ")}}`,
+    "unknown key",
+  ],
+  [
+    "names that stand for one another",
+    Array.from({ length: 50_000 }, (_, at) => `- &a${at} x\n- *a${at}\n`).join(""),
+    "more than 1000 aliases",
+  ],
+  ["lists in lists", "[".repeat(100_000), "call stack"],
+  ["a name that stands for itself", "- &a [*a]", "expected object"],
+  ["a range without end", `- ${PAIR}  tags: {semver: "${">=1 ".repeat(100_000)}"}`, "at most 500|<=500"],
+  ["a pattern of many stars", `- ${PAIR}  tags: ["${"*a".repeat(10)}b"]`, "at most 3 \\*"],
+  ["a pattern that repeats a group", `- ${PAIR}  tags: ["+(a|aa)b"]`, "invalid pattern"],
+])("sync refuses a file of %s, in time", (_, text, wanted) => {
+  expect(() => parseSyncFile(text, "mirror.yml")).toThrow(new RegExp(wanted));
+});
+
+test("sync takes a file whose entries share their patterns", () => {
+  const text = `- &first\n  ${PAIR}  tags: &tags ["1.*", "!*-rc*"]\n${`- {source: a.test/x, target: b.test/x, tags: *tags}\n`.repeat(90)}`;
+  expect(parseSyncFile(text, "mirror.yml")).toHaveLength(91);
+});
+
+/** A body that is JSON as far as it goes, and goes on for ever. */
+const endless = () => {
+  const spaces = new Uint8Array(1024 * 1024).fill(0x20);
+  return new ReadableStream({ pull: (controller) => controller.enqueue(spaces) }, { highWaterMark: 0 });
+};
+
+test.each([
+  ["ls H/app --long", "bytes came"],
+  ["auth whoami H", "bytes came"],
+  ["search H app", "bytes came"],
+  ["du H/app", "bytes came"],
+  ["admin user list --server http://H", "bytes came"],
+])("an answer of the management API without end is refused: %s", async (line, wanted) => {
+  const json = { headers: { "Content-Type": "application/json" } };
+  await using endlessServer = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: ({ url }) => {
+      if (url.includes("/api/v1/")) return new Response(endless(), json);
+      return url.endsWith("/v2/") ? new Response() : answer(new Request(url));
+    },
+  });
+  const words = line.replaceAll(/\bH\b/g, `127.0.0.1:${endlessServer.port}`).split(" ");
+  const env = { STOWAGE_TOKEN: "token" };
+  const ran = await cli(words, { env });
+  expect(ran.stderr).toContain(wanted);
+});
+
+test("a list of tags of the management API whose pages do not end, ends", async () => {
+  let pages = 0;
+  await using server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: () =>
+      Response.json({ tags: [null, 7, { name: {} }].slice(0, ++pages > 1 ? 0 : 3), next: "again" }),
+  });
+  expect((await cli(["ls", `127.0.0.1:${server.port}/app`, "--long"])).code).toBe(0);
+  expect(pages).toBeLessThanOrEqual(10_000);
+});
+
+test("manifest put reads no more than a manifest may have", async () => {
+  const stdin = new Uint8Array(32 * 1024 * 1024);
+  const ran = await cli(["manifest", "put", `127.0.0.1:${server.port}/app:1.0`, "-"], { stdin });
+  expect([ran.code, ran.stderr]).toEqual([2, expect.stringContaining('"-" has more than 4194304 bytes')]);
 });

@@ -1,3 +1,8 @@
+import { readText } from "@stowage/client/answers";
+
+/** Longest answer, in bytes. */
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
 /** An answer of the registry that says no. */
 export class ApiError extends Error {
   readonly status: number;
@@ -42,7 +47,7 @@ export function callWith(
         ...init,
       }),
     );
-    const text = await response.text();
+    const text = await readText(response, { bytesMax: ANSWER_BYTES_MAX, operation: `ask ${root}` });
     const answer = readJson(text);
     if (!response.ok) {
       throw new ApiError(messageOf(answer) ?? `the registry answered ${response.status}`, response.status);
@@ -73,5 +78,6 @@ function messageOf(answer: unknown): string | null {
   }
   const [first]: unknown[] = answer.errors;
   const isError = typeof first === "object" && first !== null && "message" in first && "code" in first;
-  return isError ? `${String(first.message)} (${String(first.code)})` : null;
+  if (!isError || typeof first.message !== "string" || typeof first.code !== "string") return null;
+  return `${first.message} (${first.code})`;
 }

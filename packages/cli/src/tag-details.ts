@@ -1,8 +1,10 @@
+import { jsonOf, readText } from "@stowage/client/answers";
 import { ClientError } from "@stowage/client/client-error";
 import type { IoOptions } from "@stowage/client/content";
 import { partsOf } from "@stowage/client/image-manifests";
 import type { RegistryClient } from "@stowage/client/registry-client";
 import type { Repository } from "@stowage/client/repository";
+import { isObject, type JsonObject } from "@stowage/oci/descriptor";
 import { inOrder } from "./in-order.ts";
 
 /** What tags can be sorted by. */
@@ -27,6 +29,10 @@ export interface TagDetails {
 /** Tags of an answer of the management API, and tags that are kept. */
 const PAGE = 1_000;
 const TAGS_MAX = 1_000_000;
+const PAGES_MAX = 10_000;
+
+/** Longest answer of the management API, in bytes. */
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Manifests that are asked for at once, where the registry does not say it all in one answer. */
 const JOBS = 8;
@@ -38,13 +44,14 @@ export async function tagsOfStowage(
   { signal }: IoOptions,
 ): Promise<readonly TagDetails[] | null> {
   const tags: TagDetails[] = [];
-  for (let next: string | null = ""; next !== null && tags.length < TAGS_MAX;) {
+  let next: string | null = "";
+  for (let page = 0; next !== null && tags.length < TAGS_MAX && page < PAGES_MAX; page++) {
     const more: string = next === "" ? "" : `&next=${encodeURIComponent(next)}`;
     const target = `/api/v1/repositories/${repository.name}/-/tags?n=${PAGE}${more}`;
-    const page = await readApi(client, repository, { target, signal });
-    if (page === null || !Array.isArray(page.tags)) return null;
-    tags.push(...page.tags.map(toDetails));
-    next = typeof page.next === "string" ? page.next : null;
+    const answer = await readApi(client, repository, { target, signal });
+    if (answer === null || !Array.isArray(answer.tags)) return null;
+    for (const tag of answer.tags.filter(isObject)) tags.push(toDetails(tag));
+    next = typeof answer.next === "string" ? answer.next : null;
   }
   return tags;
 }
@@ -54,21 +61,22 @@ export async function readApi(
   client: RegistryClient,
   repository: Repository,
   { target, signal }: IoOptions & { readonly target: string },
-): Promise<Readonly<Record<string, unknown>> | null> {
+): Promise<JsonObject | null> {
+  const operation = `list ${repository.label}`;
   try {
     const response = await client.connection(repository.registry).send({
       method: "GET",
       target,
       scopes: [{ type: "repository", name: repository.name, actions: ["pull"] }],
-      operation: `list ${repository.label}`,
+      operation,
       signal,
     });
     if (response.headers.get("Content-Type")?.startsWith("application/json") !== true) {
       await response.body?.cancel();
       return null;
     }
-    const value: unknown = await response.json();
-    return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : null;
+    const value = jsonOf(await readText(response, { bytesMax: ANSWER_BYTES_MAX, operation }));
+    return isObject(value) ? value : null;
   } catch (error) {
     // Whoever has no such pages says no in many ways; what matters shows up when /v2/ is asked.
     if (error instanceof ClientError && error.status !== null) return null;
@@ -76,8 +84,7 @@ export async function readApi(
   }
 }
 
-function toDetails(entry: unknown): TagDetails {
-  const members = entry as Readonly<Record<string, unknown>>;
+function toDetails(members: JsonObject): TagDetails {
   const text = (member: string) => {
     const value = members[member];
     return typeof value === "string" ? value : null;
@@ -122,7 +129,8 @@ export async function tagsOfDigest(
     signal,
   });
   // Lists of that answer have an end.
-  if (known !== null && Array.isArray(known.tags) && known.tags.length < PAGE) return known.tags.map(String);
+  if (known !== null && Array.isArray(known.tags) && known.tags.length < PAGE)
+    return known.tags.filter((tag): tag is string => typeof tag === "string");
   const work = async (tag: string) =>
     (await repository.headManifest(tag, { signal }))?.digest === digest ? tag : null;
   const tags: string[] = [];

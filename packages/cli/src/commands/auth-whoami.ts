@@ -1,8 +1,12 @@
+import { jsonOf, readText } from "@stowage/client/answers";
 import { isObject, type JsonObject } from "@stowage/oci/descriptor";
 import type { Call, Command } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { openClient, storeOf } from "../client.ts";
 import { isMissingEndpoint, requireHost } from "../registry-host.ts";
+
+/** Longest answer, in bytes. */
+const ANSWER_BYTES_MAX = 1024 * 1024;
 
 export const WHOAMI: Command = {
   about:
@@ -35,11 +39,12 @@ async function runWhoAmI(call: Call): Promise<number> {
 
 async function askStowage(call: Call, ask: () => Promise<Response>): Promise<JsonObject | null> {
   try {
-    const answer: unknown = await (await ask()).json();
+    const operation = "ask who we are";
+    const answer = jsonOf(await readText(await ask(), { bytesMax: ANSWER_BYTES_MAX, operation }));
     return isObject(answer) && "principals" in answer ? answer : null;
   } catch (error) {
     call.signal.throwIfAborted();
-    if (error instanceof SyntaxError || isMissingEndpoint(error)) return null;
+    if (isMissingEndpoint(error)) return null;
     throw error;
   }
 }

@@ -26,19 +26,11 @@ async function run(call: Call): Promise<number> {
   const { args, output, signal, world } = call;
   const [text = "", file = ""] = args.places;
   const { repository, reference, target } = await openImage(call, text);
-  const bytes = new Uint8Array(
-    await (
-      file === "-" ? new Response(world.stdin.stream()).arrayBuffer() : (await openFile(file)).arrayBuffer()
-    ).catch((error: unknown) => {
-      signal.throwIfAborted();
-      throw error instanceof UsageError ? error : new UsageError(`cannot read "${file}": ${reasonOf(error)}`);
-    }),
-  );
-  if (bytes.byteLength > MANIFEST_BYTES_MAX) {
-    throw new UsageError(
-      `"${file}" has ${bytes.byteLength} bytes; a manifest has at most ${MANIFEST_BYTES_MAX}`,
-    );
-  }
+  const pieces = file === "-" ? world.stdin.stream() : (await openFile(file)).stream();
+  const bytes = await readManifestFile(file, pieces).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw error instanceof UsageError ? error : new UsageError(`cannot read "${file}": ${reasonOf(error)}`);
+  });
   const { digest: wanted } = reference;
   const digest = digestOf(bytes, wanted?.startsWith("sha512:") === true ? "sha512" : "sha256");
   if (wanted !== null && wanted !== digest) throw new UsageError(`"${file}" is ${digest}; wanted ${wanted}`);
@@ -59,6 +51,22 @@ async function run(call: Call): Promise<number> {
     ids: () => [digest],
   });
   return EXIT.ok;
+}
+
+/** @throws UsageError when there are too many; no more of them are read then */
+async function readManifestFile(
+  file: string,
+  pieces: AsyncIterable<Uint8Array>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const all: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of pieces) {
+    all.push(piece);
+    length += piece.byteLength;
+    if (length > MANIFEST_BYTES_MAX)
+      throw new UsageError(`"${file}" has more than ${MANIFEST_BYTES_MAX} bytes, which no manifest has`);
+  }
+  return Buffer.concat(all);
 }
 
 /** @throws UsageError */

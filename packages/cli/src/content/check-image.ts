@@ -144,7 +144,7 @@ class Check {
       this.#report(
         manifest,
         layer,
-        `unpacked it is ${diffId}; the config says ${String(wanted[at]).slice(0, 200)}`,
+        `unpacked it is ${diffId}; the config says ${textOf(wanted[at]).slice(0, 200)}`,
       );
     });
   }
@@ -208,4 +208,9 @@ function problemOf(blob: Descriptor, error: ClientError): string | null {
 /** Foreign layers need not be there (image specification, "Non-Distributable Layers"). */
 function absence({ mediaType }: Descriptor): string | null {
   return isNonDistributable(mediaType) ? null : "the blob is not there";
+}
+
+/** Others have written it: an object would turn itself into text as it likes, or not at all. */
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "nothing");
 }

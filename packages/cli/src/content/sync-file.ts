@@ -2,9 +2,9 @@ import { type ImageReference, parseImageReference } from "@stowage/client/image-
 import { requirePlatform } from "@stowage/client/platform";
 import type { Platform } from "@stowage/oci/descriptor";
 import { parseTag } from "@stowage/oci/tag";
-import picomatch from "picomatch";
+import { compileTagGlobs } from "@stowage/server/registry/tag-glob";
 import semver from "semver";
-import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
+import { isMap, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import { z } from "zod";
 import { UsageError } from "../arguments.ts";
 import { didYouMean } from "../did-you-mean.ts";
@@ -13,8 +13,11 @@ import { didYouMean } from "../did-you-mean.ts";
 const ENTRIES_MAX = 10_000;
 const PATTERNS_MAX = 1_000;
 
-/** Longest pattern, in characters. */
-const PATTERN_LENGTH_MAX = 500;
+/** Longest range of versions, in characters: it is held against every tag. */
+const RANGE_LENGTH_MAX = 500;
+
+/** Names of one file that stand for something that was written before: each is looked for in all of it. */
+const ALIASES_MAX = 1_000;
 
 /** Problems of one file that are told at once. */
 const PROBLEMS_MAX = 20;
@@ -38,7 +41,16 @@ export interface SyncFileEntry {
   readonly referrers: boolean;
 }
 
-const Pattern = z.string().min(1).max(PATTERN_LENGTH_MAX);
+const Pattern = z
+  .string()
+  .min(1)
+  .superRefine((text, context) => {
+    try {
+      compileTagGlobs([text.replace(/^!/, "")]);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+    }
+  });
 const Patterns = z.array(Pattern).min(1).max(PATTERNS_MAX);
 
 const RepositoryText = z.string().transform((text, context) => {
@@ -67,6 +79,7 @@ const Tags = z.union([
     exclude: Patterns.optional(),
     semver: z
       .string()
+      .max(RANGE_LENGTH_MAX)
       .refine((text) => semver.validRange(text) !== null, {
         error: "wanted a range of versions, for example >=1.2",
       })
@@ -89,13 +102,15 @@ export const SyncFile = z.array(Entry).min(1).max(ENTRIES_MAX);
 /** Reads a file of `stowage sync`. @throws UsageError with everything that is wrong, each with its line and column */
 export function parseSyncFile(text: string, name: string): readonly SyncFileEntry[] {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return `${name}:${line}:${col}`;
   };
   if (document.errors.length > 0)
     throw problems(document.errors.map(({ pos, message }) => `${at(pos[0])}: ${message}`));
+  const odd = oddNodes(document).map(({ offset, message }) => `${at(offset)}: ${message}`);
+  if (odd.length > 0) throw problems(odd);
   const result = SyncFile.safeParse(contentOf(document));
   if (!result.success) {
     throw problems(
@@ -140,8 +155,8 @@ function globsOf(patterns: readonly string[]): {
 
 /** The tags that are wanted, of all that there are. */
 export function chooseTags(tags: readonly string[], choice: TagChoice): readonly string[] {
-  const fits = choice.include.length === 0 ? () => true : picomatch([...choice.include]);
-  const isOut = choice.exclude.length === 0 ? () => false : picomatch([...choice.exclude]);
+  const fits = choice.include.length === 0 ? () => true : compileTagGlobs(choice.include);
+  const isOut = compileTagGlobs(choice.exclude);
   // What is none is not even compared: a text of thousands of dots keeps a pattern with three stars busy for hours.
   const chosen = tags.filter(
     (tag) => parseTag(tag) !== null && fits(tag) && !isOut(tag) && isInRange(tag, choice.semver),
@@ -173,6 +188,34 @@ function versionOf(tag: string): semver.SemVer | null {
 
 type Issue = z.core.$ZodIssue;
 type YamlDocument = ReturnType<typeof parseDocument>;
+
+interface Odd {
+  readonly offset: number;
+  readonly message: string;
+}
+
+/** What the library looks for as well, but by comparing each key of a mapping with all others, and in no time that ends. */
+function oddNodes(document: YamlDocument): readonly Odd[] {
+  const found: Odd[] = [];
+  let aliases = 0;
+  visit(document, {
+    Alias(_, { range }) {
+      if (++aliases <= ALIASES_MAX) return undefined;
+      found.push({ offset: range?.[0] ?? 0, message: `more than ${ALIASES_MAX} aliases` });
+      return visit.BREAK;
+    },
+    Map(_, { items }) {
+      const keys = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        if (keys.has(key.value))
+          found.push({ offset: key.range?.[0] ?? 0, message: "Map keys must be unique" });
+        keys.add(key.value);
+      }
+    },
+  });
+  return found;
+}
 
 /** Anchors that stand for each other without end are refused by the library. @throws UsageError */
 function contentOf(document: YamlDocument): unknown {

@@ -145,7 +145,9 @@ function requireLayoutVersion(contents: ArchiveContents): void {
   if (file === null) throw badArchive('it has an "index.json" and no "oci-layout"');
   const { imageLayoutVersion } = requireObject(requireJson(file), '"oci-layout"');
   if (imageLayoutVersion === "1.0.0") return;
-  throw badArchive(`the version of its layout is ${quote(String(imageLayoutVersion))}; wanted "1.0.0"`);
+  throw badArchive(
+    `the version of its layout is ${quote(JSON.stringify(imageLayoutVersion) ?? "")}; wanted "1.0.0"`,
+  );
 }
 
 function namesOf({ annotations }: Descriptor): readonly string[] {

@@ -160,9 +160,9 @@ export class OciLayout implements ContentSource, ClosableTarget {
     const added = new Set(roots.map(({ manifest }) => String(manifest.digest)));
     const kept = this.#entries.filter((entry) => {
       const name = nameOf(entry);
-      return name === null ? !added.has(String(entry.digest)) : !this.#names.has(name);
+      return name === null ? !added.has(textOf(entry.digest)) : !this.#names.has(name);
     });
-    const listed = new Set(kept.map((entry) => String(entry.digest)));
+    const listed = new Set(kept.map((entry) => textOf(entry.digest)));
     const news = roots.filter(({ manifest, names }) => names.length > 0 || !listed.has(manifest.digest));
     const { content } = indexFile(news);
     const made = parseStrictJson(content);
@@ -179,16 +179,16 @@ export class OciLayout implements ContentSource, ClosableTarget {
 
   #find(reference: string | null): readonly { readonly digest: Digest; readonly mediaType: string }[] {
     return this.#entries.flatMap((entry) => {
-      const digest = parseDigest(String(entry.digest));
+      const digest = parseDigest(textOf(entry.digest));
       const isWanted =
         reference === null || nameOf(entry) === reference || containerdNameOf(entry) === reference;
-      return digest !== null && isWanted ? [{ digest, mediaType: String(entry.mediaType) }] : [];
+      return digest !== null && isWanted ? [{ digest, mediaType: textOf(entry.mediaType) }] : [];
     });
   }
 
   #typeOf(digest: Digest): string | null {
     const entry = this.#entries.find((each) => each.digest === digest);
-    return entry === undefined ? null : String(entry.mediaType);
+    return entry === undefined ? null : textOf(entry.mediaType);
   }
 
   *#tagList(): Generator<string, void, void> {
@@ -238,6 +238,10 @@ export class OciLayout implements ContentSource, ClosableTarget {
   #blobPath(digest: Digest): string {
     return join(this.#path, "blobs", algorithmOf(digest), hexOf(digest));
   }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }
 
 function nameOf({ annotations }: JsonObject): string | null {
