@@ -198,3 +198,27 @@ test("manifest put reads no more than a manifest may have", async () => {
   const ran = await cli(["manifest", "put", `127.0.0.1:${server.port}/app:1.0`, "-"], { stdin });
   expect([ran.code, ran.stderr]).toEqual([2, expect.stringContaining('"-" has more than 4194304 bytes')]);
 });
+
+test.each(["index list H/app:index", "du H", "du H/app", "search H app", "ls H/app --long"])(
+  "objects in place of texts do not crash what prints them: %s",
+  async (line) => {
+    const odd = { toString: 1, valueOf: 1 };
+    const entry = { mediaType: odd, digest: odd, size: odd, platform: { os: odd }, artifactType: odd };
+    const listed = { name: odd, tags: odd, blobBytes: odd, logicalBytes: odd, pushedAt: odd, digest: odd };
+    await using odds = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: ({ url }) => {
+        const { pathname } = new URL(url);
+        if (pathname.includes("/manifests/")) {
+          const headers = { "Content-Type": "application/vnd.oci.image.index.v1+json" };
+          return Response.json({ manifests: [entry, null, 7] }, { headers });
+        }
+        if (pathname.endsWith("/-/tags")) return Response.json({ tags: [listed, null, 7], next: odd });
+        return Response.json({ ...listed, principals: [], repositories: [listed, null, 7], next: odd });
+      },
+    });
+    const ran = await cli(line.replaceAll(/\bH\b/g, `127.0.0.1:${odds.port}`).split(" "));
+    expect([ran.code, ran.stderr]).toEqual([0, ""]);
+  },
+);

@@ -21,6 +21,11 @@ export function widthOf(text: string): number {
   return Bun.stringWidth(text);
 }
 
+/** A member of an answer as a cell. What is no plain value would turn itself into text as it likes, or not at all. */
+export function cellOf(value: unknown): string {
+  return typeof value === "object" || value === undefined ? "-" : String(value);
+}
+
 /** Others have written it: no control character reaches the terminal. */
 export function printable(text: string): string {
   return text.replaceAll(/\p{C}/gu, "?");

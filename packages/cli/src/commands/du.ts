@@ -7,6 +7,7 @@ import { StowageApi } from "../content/stowage-api.ts";
 import { EXIT } from "../exit-codes.ts";
 import { CommandError } from "../failure.ts";
 import { isMissingEndpoint, requireHost } from "../registry-host.ts";
+import { cellOf } from "../table.ts";
 
 export const DU: Command = {
   about:
@@ -46,13 +47,13 @@ async function isStowage(api: StowageApi): Promise<boolean> {
 async function printAll({ output }: Call, api: StowageApi): Promise<void> {
   await output.list(api.list("/repositories?n=1000&sort=size&order=desc", "repositories"), {
     value: (entry) => entry,
-    id: ({ blobBytes }) => String(blobBytes),
+    id: ({ blobBytes }) => cellOf(blobBytes),
     head: ["SIZE", "LOGICAL", "TAGS", "REPOSITORY"],
     cells: ({ name, tags, blobBytes, logicalBytes }) => [
       bytesText(blobBytes),
       bytesText(logicalBytes),
-      String(tags),
-      String(name),
+      cellOf(tags),
+      cellOf(name),
     ],
   });
 }
@@ -68,12 +69,12 @@ async function printOne({ output }: Call, entry: JsonObject): Promise<void> {
           bytesText(blobBytes),
           bytesText(logicalBytes),
           bytesText(exclusiveBytes),
-          String(tags),
-          String(name),
+          cellOf(tags),
+          cellOf(name),
         ],
       ],
     }),
-    ids: () => [String(blobBytes)],
+    ids: () => [cellOf(blobBytes)],
   });
 }
 

@@ -18,6 +18,7 @@ import {
 import { openImages, openInRegistry } from "../content/open-image.ts";
 import { EXIT } from "../exit-codes.ts";
 import { CommandError } from "../failure.ts";
+import { cellOf } from "../table.ts";
 
 const INDEX_PLACE: Place = { name: "INDEX", completes: "reference" };
 const SOURCES_PLACE: Place = {
@@ -151,13 +152,13 @@ async function runList(call: Call): Promise<number> {
   const { entries } = await requireIndex(call, repository, reference);
   await call.output.list(entries, {
     value: (one) => one,
-    id: ({ digest }) => String(digest),
+    id: ({ digest }) => cellOf(digest),
     head: ["PLATFORM", "TYPE", "SIZE", "DIGEST"],
     cells: (one) => [
       platformTextOf(one) ?? "-",
-      String(one.artifactType ?? one.mediaType),
+      cellOf(one.artifactType ?? one.mediaType),
       typeof one.size === "number" ? formatSize(one.size) : "-",
-      String(one.digest),
+      cellOf(one.digest),
     ],
   });
   return EXIT.ok;

@@ -4,6 +4,7 @@ import type { Call, Command } from "../command.ts";
 import { StowageApi } from "../content/stowage-api.ts";
 import { EXIT } from "../exit-codes.ts";
 import { isMissingEndpoint, requireHost } from "../registry-host.ts";
+import { cellOf } from "../table.ts";
 
 export const SEARCH: Command = {
   about:
@@ -53,7 +54,7 @@ async function* hits(call: Call, question: Question): AsyncGenerator<Hit, void, 
     for await (const { name, tags, pushedAt } of api.list(path, "repositories")) {
       isStowage = true;
       yield {
-        name: String(name),
+        name: cellOf(name),
         tags: typeof tags === "number" ? tags : null,
         pushedAt: typeof pushedAt === "string" ? pushedAt : null,
       };

@@ -1,4 +1,5 @@
 import type { Call } from "../command.ts";
+import { jsonOf } from "@stowage/client/answers";
 import { copy } from "@stowage/client/copy";
 import { readConfig, requireManifest } from "@stowage/client/image";
 import { descriptorOf, partsOf } from "@stowage/client/image-manifests";
@@ -35,7 +36,7 @@ export async function requireIndex(
 }
 
 function readIndex(manifest: RawManifest): IndexBody | null {
-  const body: unknown = JSON.parse(new TextDecoder().decode(manifest.bytes));
+  const body = jsonOf(new TextDecoder().decode(manifest.bytes));
   if (!isObject(body) || !Array.isArray(body.manifests)) return null;
   return { manifest, body, entries: body.manifests.filter(isObject) };
 }

@@ -22,6 +22,8 @@ export async function readWhole(path: string, size: number): Promise<Uint8Array<
     const wanted = piece.subarray(0, size - at);
     bytes.set(wanted, at);
     at += wanted.byteLength;
+    // Somebody may go on writing it.
+    if (at === size) break;
   }
   return bytes.subarray(0, at);
 }
