@@ -1,10 +1,26 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { digestOf } from "../support/content.ts";
 import { chooseTags, parseSyncFile } from "../../packages/cli/src/content/sync-file.ts";
+import { formatLayerHeader } from "../../packages/client/src/layers/layer-header-writer.ts";
 import { cli } from "../support/cli.ts";
 
 /** What a terminal would obey, in seven and in eight bits, and what turns text around. */
 const EVIL = "\u001b]0;owned\u0007\u009b31m\u202e";
+
+const ENTRY = {
+  kind: "file",
+  size: 0,
+  mode: 0o644,
+  uid: 0,
+  gid: 0,
+  uname: EVIL,
+  gname: EVIL,
+  mtime: 0,
+  linkName: "",
+  major: 0,
+  minor: 0,
+  records: new Map(),
+} as const;
 
 const OCI = "application/vnd.oci.image.manifest.v1+json";
 const config = JSON.stringify({
@@ -16,6 +32,11 @@ const config = JSON.stringify({
   history: [{ created_by: EVIL, comment: EVIL }],
   rootfs: { type: "layers", diff_ids: [] },
 });
+/** Files whose names a terminal would obey, and one that leads out of the image. */
+const layer = Buffer.concat([
+  ...[EVIL, `../${EVIL}`, `${EVIL}/x`].map((name) => formatLayerHeader({ ...ENTRY, name })),
+  Buffer.alloc(1024),
+]);
 const manifest = JSON.stringify({
   schemaVersion: 2,
   mediaType: OCI,
@@ -24,7 +45,14 @@ const manifest = JSON.stringify({
     digest: digestOf(config),
     size: Buffer.byteLength(config),
   },
-  layers: [],
+  layers: [
+    {
+      mediaType: "application/vnd.oci.image.layer.v1.tar",
+      digest: digestOf(layer),
+      size: layer.byteLength,
+      annotations: { [EVIL]: EVIL },
+    },
+  ],
   annotations: { [EVIL]: EVIL },
 });
 
@@ -52,6 +80,7 @@ function answer({ url, method }: Request): Response {
     });
   }
   if (pathname.endsWith(`/blobs/${digestOf(config)}`)) return new Response(config);
+  if (pathname.endsWith(`/blobs/${digestOf(layer)}`)) return new Response(layer);
   return Response.json({ errors: [{ code: EVIL, message: EVIL }] }, { status: 404, headers });
 }
 
@@ -101,6 +130,19 @@ test.each([
   "tag H/app:1.0 x",
   "cat H/app:1.0 x",
   "auth whoami H",
+  "auth token H/app",
+  "catalog H",
+  "export H/app:1.0 /dev/null",
+  "diff H/app:1.0 H/app:none",
+  "diff H/app:1.0 H/app:1.0 --fs",
+  "index list H/app:1.0",
+  "manifest diff H/app:1.0 H/app:1.0",
+  "manifest put H/app:1.0 -",
+  "attach H/app:1.0 bunfig.toml --type text/plain",
+  "pull H/denied:1.0 oci:/nowhere/at/all",
+  "push oci:/nowhere/at/all H/app:1.0",
+  "untag H/app:none",
+  "layers H/app:1.0 --format {{json",
 ])("no terminal obeys what a registry says: %s", async (line) => {
   const words = line.replaceAll(/\bH\b/g, `127.0.0.1:${server.port}`).split(" ");
   const { stdout, stderr } = await cli(words, { columns: 80 });
