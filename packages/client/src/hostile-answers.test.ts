@@ -1,4 +1,4 @@
-import { afterEach, expect, spyOn, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import type { Digest } from "@stowage/oci/digest";
 import { ClientError } from "./client-error.ts";
 import type { Credentials } from "./credentials.ts";
@@ -40,12 +40,10 @@ const pieces = (count: number, size: number) => {
 const ENDLESS = Number.POSITIVE_INFINITY;
 const SUBJECT = `sha256:${"0".repeat(64)}` as Digest;
 
-const timeout = spyOn(AbortSignal, "timeout");
-afterEach(() => void timeout.mockReset());
-
 test("an answer whose body is silent after its header ends after five minutes", async () => {
   const ended = new AbortController();
-  timeout.mockImplementation(() => ended.signal);
+  // Given back at the end: other files of tests run in the same process.
+  using timeout = spyOn(AbortSignal, "timeout").mockImplementation(() => ended.signal);
   const silent = () => {
     queueMicrotask(() => ended.abort(new DOMException("", "TimeoutError")));
     return new Response(new ReadableStream({ pull: () => new Promise(() => undefined) }));
