@@ -78,6 +78,18 @@ test.each([
   ]);
 });
 
+test("pages that lead in a larger circle end when one comes again", async () => {
+  let requests = 0;
+  const client = clientWith(({ url }) => {
+    requests += 1;
+    const last = Number(new URL(url).searchParams.get("last"));
+    const link = `</v2/app/tags/list?last=${(last + 1) % 5}>; rel="next"`;
+    return Response.json({ tags: ["a"] }, { headers: { Link: link } });
+  });
+  const failure = await failureOf(Array.fromAsync(client.repository("registry.test/app").tags()));
+  expect([failure.message, requests]).toEqual(["list registry.test/app: its pages do not end", 6]);
+});
+
 test("an error whose body has no end is told without it", async () => {
   const client = clientWith(() => new Response(pieces(ENDLESS, 1024 * 1024), { status: 418 }));
   expect((await failureOf(client.registry("registry.test").ping())).status).toBe(418);

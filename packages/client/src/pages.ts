@@ -32,6 +32,7 @@ export async function* listPages(
 ): AsyncGenerator<unknown, void, void> {
   const { operation } = first;
   let target: string | URL = first.target;
+  const seen = new Set<string>();
   for (let page = 0; page < PAGES_MAX; page++) {
     const response: Response = await connection.send({ ...first, target });
     const text = await readText(response, { bytesMax: PAGE_BYTES_MAX, operation });
@@ -41,7 +42,8 @@ export async function* listPages(
     const next = nextLink(response.headers.get("Link"));
     if (next === null) return;
     const url: URL = connection.resolve(next, target);
-    if (url.href === String(target)) break;
+    if (seen.has(url.href)) break;
+    seen.add(url.href);
     target = url;
   }
   throw new ClientError("server", "its pages do not end", { operation });
