@@ -10,6 +10,9 @@ const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 /** Pages of one listing. */
 const PAGES_MAX = 100_000;
 
+/** Addresses of pages that are remembered, to see that they lead in a circle: each may be long. */
+const PAGES_REMEMBERED_MAX = 1_000;
+
 export interface PageOptions extends IoOptions {
   /** Entries per answer; the registry may give fewer. */
   readonly pageSize?: number | undefined;
@@ -43,7 +46,7 @@ export async function* listPages(
     if (next === null) return;
     const url: URL = connection.resolve(next, target);
     if (seen.has(url.href)) break;
-    seen.add(url.href);
+    if (page < PAGES_REMEMBERED_MAX) seen.add(url.href);
     target = url;
   }
   throw new ClientError("server", "its pages do not end", { operation });
