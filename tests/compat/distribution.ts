@@ -45,6 +45,11 @@ export class Distribution implements AsyncDisposable {
     return registry;
   }
 
+  /** One that takes and gives schema 1, as versions before 3 can. */
+  static async withSchema1(folder: string): Promise<Distribution> {
+    return await Distribution.start(folder, { compatibility: { schema1: { enabled: true } } });
+  }
+
   /** One that is a cache in front of `remoteurl`, where it signs in as `alice`. */
   static async mirror(folder: string, remoteurl: string): Promise<Distribution> {
     return await Distribution.start(folder, { proxy: { remoteurl, username: "alice", password: PASSWORD } });

@@ -8,7 +8,7 @@ import { dockerImage, pushTo } from "../support/docker-image.ts";
 import { WORKSPACE } from "../support/registry-process.ts";
 import { shell } from "../support/shell.ts";
 import { program, suite } from "../support/suite.ts";
-import { DistributionRegistry } from "./distribution-registry.ts";
+import { Distribution } from "./distribution.ts";
 
 const SCRIPT = join(WORKSPACE, "docs", "scripts", "pull-tag-push.py");
 const registry = program("docker-registry");
@@ -18,7 +18,7 @@ suite("pull-tag-push.py with distribution's registry", [program("python3"), regi
     const folder = await mkdtemp(join(tmpdir(), "stowage-script-"));
     try {
       await using here = await startRegistry();
-      await using there = await DistributionRegistry.start(registry.path, folder);
+      await using there = await Distribution.withSchema1(folder);
       const layers = [blobOf(seededBytes(3_000_000, 1)), blobOf(seededBytes(7, 2))];
       const image = dockerImage({ layers, history: layers.map(() => ({ created_by: "a step" })) });
       await pushTo(here, "team/app", "1.0", image);

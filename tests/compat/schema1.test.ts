@@ -8,7 +8,7 @@ import { program, root, suite } from "../support/suite.ts";
 import { type Content, describe, layeredImage, OCI_MANIFEST, writeLayout } from "./images.ts";
 import { ContainerStorage } from "./container-storage.ts";
 import { Dockerd } from "./dockerd.ts";
-import { DistributionRegistry } from "./distribution-registry.ts";
+import { Distribution } from "./distribution.ts";
 import { run, temporaryFolder } from "./support.ts";
 
 const skopeo = program("skopeo");
@@ -105,7 +105,7 @@ suite("schema 1 with distribution's registry", [skopeo, distribution], () => {
     async () => {
       await using registry = await RegistryProcess.start({ args: ["--schema1", "table"] });
       await using folder = await temporaryFolder();
-      await using other = await DistributionRegistry.start(distribution.path, folder.path);
+      await using other = await Distribution.withSchema1(folder.path);
       await writeLayout(join(folder.path, "in"), withHistory(3), "v1");
       const accepts = [
         ["", "*/*", "application/json", "application/vnd.docker.distribution.manifest.v1+json"],
@@ -138,7 +138,7 @@ suite("schema 1 with distribution's registry", [skopeo, distribution], () => {
     async () => {
       await using registry = await RegistryProcess.start();
       await using folder = await temporaryFolder();
-      await using other = await DistributionRegistry.start(distribution.path, folder.path);
+      await using other = await Distribution.withSchema1(folder.path);
       const image = withHistory(4);
       await writeLayout(join(folder.path, "in"), image, "v1");
       const [here, there] = [registry, other].map(({ host }) => `docker://${host}/schema1/moved:v1`);

@@ -5,7 +5,7 @@ import type { Digest } from "@stowage/oci/digest";
 import { MEDIA_TYPE } from "@stowage/oci/media-type";
 import { encode, putBytes } from "../../packages/cli/src/content/made-image.ts";
 import { digestOf } from "./content.ts";
-import { formatLayerHeader } from "@stowage/client/layers/layer-header-writer";
+import { EMPTY_HEADER, formatLayerHeader } from "@stowage/client/layers/layer-header-writer";
 import type { LayerHeader } from "@stowage/client/layers/layer-header";
 
 /** What of an entry a test says; the rest is a plain file of root. */
@@ -18,21 +18,7 @@ export type EntryParts = Partial<Omit<LayerHeader, "size">> & {
 export function layerOf(entries: readonly EntryParts[], end = new Uint8Array(1024)): Uint8Array<ArrayBuffer> {
   const parts = entries.flatMap(({ text = "", ...entry }) => {
     const bytes = new TextEncoder().encode(text);
-    const header = formatLayerHeader({
-      kind: "file",
-      mode: 0o644,
-      uid: 0,
-      gid: 0,
-      uname: "",
-      gname: "",
-      mtime: 0,
-      linkName: "",
-      major: 0,
-      minor: 0,
-      records: new Map(),
-      ...entry,
-      size: bytes.byteLength,
-    });
+    const header = formatLayerHeader({ ...EMPTY_HEADER, ...entry, size: bytes.byteLength });
     return [header, bytes, new Uint8Array((512 - (bytes.byteLength % 512)) % 512)];
   });
   return new Uint8Array(Buffer.concat([...parts, end]));

@@ -1,5 +1,5 @@
-import { type ImageReference, requireImageReference } from "@stowage/client/image-reference";
-import { pushImage } from "@stowage/client/node/move-image";
+import { requireImageReference } from "@stowage/client/image-reference";
+import { pushImage, tagsOf } from "@stowage/client/node/move-image";
 import { piecesOf } from "@stowage/client/streams";
 import { UsageError } from "../arguments.ts";
 import { openClient } from "../client.ts";
@@ -57,10 +57,4 @@ async function runPush(call: Call): Promise<number> {
     ids: () => [result.digest],
   });
   return EXIT.ok;
-}
-
-/** With a digest alone the image gets no tag. */
-function tagsOf({ tag, digest }: ImageReference): readonly string[] {
-  if (tag !== null) return [tag];
-  return digest === null ? ["latest"] : [];
 }

@@ -9,29 +9,15 @@ import { FileTree, type Inode } from "./file-tree.ts";
 import { pathOf, readImageFile, readImageFiles, type SkippedEntry } from "./image-files.ts";
 import { unpackLayer } from "./layer-bytes.ts";
 import type { EntryKind, LayerHeader } from "./layer-header.ts";
-import { formatLayerHeader } from "./layer-header-writer.ts";
+import { EMPTY_HEADER, formatLayerHeader } from "./layer-header-writer.ts";
 import { type LayerEntry, readLayer } from "./layer-tar.ts";
 
 type Parts = Partial<Omit<LayerHeader, "size">> & { readonly name: string; readonly text?: string };
 
-const DEFAULTS = {
-  kind: "file" as EntryKind,
-  mode: 0o644,
-  uid: 0,
-  gid: 0,
-  uname: "",
-  gname: "",
-  mtime: 0,
-  linkName: "",
-  major: 0,
-  minor: 0,
-  records: new Map(),
-};
-
 function tarOf(entries: readonly Parts[], end = new Uint8Array(1024)): Uint8Array<ArrayBuffer> {
   const parts = entries.flatMap(({ text = "", ...entry }) => {
     const bytes = new TextEncoder().encode(text);
-    const header = formatLayerHeader({ ...DEFAULTS, ...entry, size: bytes.byteLength });
+    const header = formatLayerHeader({ ...EMPTY_HEADER, ...entry, size: bytes.byteLength });
     return [header, bytes, new Uint8Array((512 - (bytes.byteLength % 512)) % 512)];
   });
   return new Uint8Array(Buffer.concat([...parts, end]));
@@ -141,7 +127,12 @@ describe("readLayer", () => {
     ];
     const read = await entriesOf(tarOf(entries));
     expect(read).toEqual(
-      entries.map(({ text = "", ...entry }) => ({ ...DEFAULTS, ...entry, size: text.length, text })) as never,
+      entries.map(({ text = "", ...entry }) => ({
+        ...EMPTY_HEADER,
+        ...entry,
+        size: text.length,
+        text,
+      })) as never,
     );
   });
 
@@ -158,7 +149,7 @@ describe("readLayer", () => {
   });
 
   test("a header that announces more than memory is refused", async () => {
-    const header = formatLayerHeader({ ...DEFAULTS, name: "x", size: 2 ** 32 });
+    const header = formatLayerHeader({ ...EMPTY_HEADER, name: "x", size: 2 ** 32 });
     const pax = header.slice();
     pax[156] = "x".charCodeAt(0);
     pax.fill(0x20, 148, 156);
@@ -387,7 +378,12 @@ describe("exportFiles", () => {
     ];
     const exported = await (await filesOf(entries)).exported();
     expect(exported).toEqual(
-      entries.map(({ text = "", ...entry }) => ({ ...DEFAULTS, ...entry, size: text.length, text })) as never,
+      entries.map(({ text = "", ...entry }) => ({
+        ...EMPTY_HEADER,
+        ...entry,
+        size: text.length,
+        text,
+      })) as never,
     );
   });
 

@@ -26,12 +26,13 @@ export function formatLayerHeader(header: LayerHeader): Uint8Array<ArrayBuffer> 
   const block = headerBlock(header, TYPES[header.kind]);
   if (hasRoom(header)) return block;
   const records = concat([...paxRecordsOf(header)].map(([key, value]) => formatPaxRecord(key, value)));
-  const pax: LayerHeader = { ...EMPTY, name: PAX_NAME, size: records.byteLength };
+  const pax: LayerHeader = { ...EMPTY_HEADER, name: PAX_NAME, size: records.byteLength };
   const padding = new Uint8Array((BLOCK_BYTES - (records.byteLength % BLOCK_BYTES)) % BLOCK_BYTES);
   return concat([headerBlock(pax, "x"), records, padding, block]);
 }
 
-const EMPTY: LayerHeader = {
+/** A plain file of root that is empty and has no name: what an entry is that says nothing else. */
+export const EMPTY_HEADER: LayerHeader = {
   name: "",
   kind: "file",
   size: 0,

@@ -1,26 +1,12 @@
 import { expect, test } from "bun:test";
 import { ClientError } from "../client-error.ts";
-import { formatLayerHeader } from "./layer-header-writer.ts";
+import { EMPTY_HEADER, formatLayerHeader } from "./layer-header-writer.ts";
 import { readLayer } from "./layer-tar.ts";
-
-const PLAIN = {
-  kind: "file",
-  mode: 0o644,
-  uid: 0,
-  gid: 0,
-  uname: "",
-  gname: "",
-  mtime: 0,
-  linkName: "",
-  major: 0,
-  minor: 0,
-  records: new Map(),
-} as const;
 
 /** A header of all entries with `text`, and its bytes. */
 function globalHeader(text: string): readonly Uint8Array[] {
   const bytes = new TextEncoder().encode(text);
-  const header = formatLayerHeader({ ...PLAIN, name: "pax", size: bytes.byteLength });
+  const header = formatLayerHeader({ ...EMPTY_HEADER, name: "pax", size: bytes.byteLength });
   header[156] = "g".charCodeAt(0);
   header.fill(0x20, 148, 156);
   const sum = header.reduce((all, byte) => all + byte, 0);
@@ -36,7 +22,7 @@ function record(key: string, value: string): string {
 
 /** Names in a layer that begins with the headers and has one file. */
 async function namesOf(headers: readonly (readonly Uint8Array[])[]): Promise<readonly string[]> {
-  const file = formatLayerHeader({ ...PLAIN, name: "file", size: 0 });
+  const file = formatLayerHeader({ ...EMPTY_HEADER, name: "file", size: 0 });
   const bytes = new Uint8Array(Buffer.concat([...headers.flat(), file, new Uint8Array(1024)]));
   const names: string[] = [];
   for await (const { name } of readLayer(new Blob([bytes]).stream())) names.push(name);

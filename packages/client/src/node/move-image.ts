@@ -1,4 +1,5 @@
 import { requireTag } from "@stowage/oci/reference";
+import type { Tag } from "@stowage/oci/tag";
 import { type ImportedImage, pushArchive } from "../archive/push-archive.ts";
 import { ClientError } from "../client-error.ts";
 import { copy } from "../copy.ts";
@@ -34,7 +35,7 @@ export async function pullImage(
   const result = await copy(repository, only ?? wanted, target, {
     ...options,
     platforms: only === null ? platforms : "all",
-    tags: namesIn(to, { ...image, tag: image.digest === null ? (image.tag ?? TAG_DEFAULT) : image.tag }),
+    tags: namesIn(to, { ...image, tag: tagOf(image) }),
   });
   await target.close();
   return result;
@@ -69,9 +70,8 @@ export async function pushImage(
   image: ImageReference,
   { from, input, ...options }: PushOptions,
 ): Promise<CopyResult | ImportedImage> {
-  const { tag, digest } = image;
-  const name = digest === null ? (tag ?? TAG_DEFAULT) : tag;
-  const tags = name === null ? [] : [name];
+  const { digest } = image;
+  const tags = tagsOf(image);
   if (from.path === null) {
     if (input === undefined) throw new ClientError("invalid", "there is no input to push from");
     return await pushArchive(input, repository, {
@@ -83,4 +83,14 @@ export async function pushImage(
   }
   await using source = await openSource(from);
   return await copy(source, digest ?? from.reference, repository, { ...options, tags });
+}
+
+/** The tags that {@link pushImage} gives an image: its own or `latest`, and with a digest alone none. */
+export function tagsOf(image: ImageReference): readonly Tag[] {
+  const tag = tagOf(image);
+  return tag === null ? [] : [tag];
+}
+
+function tagOf({ tag, digest }: ImageReference): Tag | null {
+  return digest === null ? (tag ?? TAG_DEFAULT) : tag;
 }
